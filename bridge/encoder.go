@@ -1,0 +1,26 @@
+package bridge
+
+// Delivery is one event on its way to one subscription.
+type Delivery struct {
+	Event *Event
+	SID   string   // the subscription
+	Pos   Position // after this event; nil when no stream stores it
+	Lag   uint64   // messages of the stream between this event and the newest
+}
+
+// Encoder writes what happens to a client's subscriptions as frames of its
+// protocol, framing included. A client's writer calls it, one call at a time.
+// It appends whole frames to out, counts them with [Output.EndFrame], and
+// keeps neither out nor what the arguments point to.
+type Encoder interface {
+	Event(out *Output, d *Delivery)
+	Live(out *Output, sid string, pos Position)
+	Gap(out *Output, sid string, after, next Position)
+	End(out *Output, sid, why string)
+}
+
+// Transport carries a client's frames away. A client's writer calls Write, one
+// call at a time; an error ends the client. Write has a deadline of its own.
+type Transport interface {
+	Write(out *Output) error
+}
