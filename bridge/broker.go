@@ -15,7 +15,9 @@ import (
 // Slots are those of Streams; a slot out of range is a programming error.
 type Broker interface {
 	// Streams returns the present incarnation of each exposed stream. Their
-	// number and order never change. Subjects of two streams never overlap.
+	// number and order never change. Subjects of two streams never overlap. An
+	// incarnation is the same pointer everywhere: here, in events, batches,
+	// states, and in the calls to a Follower.
 	Streams() []*Stream
 
 	// Ready returns nil when the broker can serve, else a sentence for the

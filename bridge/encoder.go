@@ -9,14 +9,14 @@ type Delivery struct {
 }
 
 // Encoder writes what happens to a client's subscriptions as frames of its
-// protocol, framing included. A client's writer calls it, one call at a time.
+// protocol, framing included. Its methods may be called concurrently.
 // It appends whole frames to out, counts them with [Output.EndFrame], and
 // keeps neither out nor what the arguments point to.
 type Encoder interface {
 	Event(out *Output, d *Delivery)
 	Live(out *Output, sid string, pos Position)
 	Gap(out *Output, sid string, after, next Position)
-	End(out *Output, sid, why string)
+	End(out *Output, sid, why string) // why: see [Client.Subscribe]
 }
 
 // Transport carries a client's frames away. A client's writer calls Write, one

@@ -45,6 +45,16 @@ func (o *Output) AppendShared(b []byte) {
 	o.size += len(b)
 }
 
+// AppendOutput adds all that another output has collected.
+func (o *Output) AppendOutput(from *Output) {
+	for _, p := range from.shared {
+		o.shared = append(o.shared, sharedPart{at: len(o.buf) + p.at, data: p.data})
+	}
+	o.buf = append(o.buf, from.buf...)
+	o.size += from.size
+	o.frames += from.frames
+}
+
 // EndFrame counts one complete frame.
 func (o *Output) EndFrame() { o.frames++ }
 

@@ -1,0 +1,284 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+)
+
+// Bounds of what waits for one client. Whatever it does, it costs no more.
+const (
+	queueEvents  = 128       // references to events
+	queueBytes   = 256 << 10 // and the bytes that they hold on to
+	replyBytes   = 64 << 10  // answers: above it, no more requests are read
+	inflightMost = 1024      // publications without an answer, likewise
+)
+
+// ErrClosed is returned by a client's methods after Close, or after its
+// transport has failed.
+var ErrClosed = errors.New("bridge: client closed")
+
+// ClientOptions says who is connected and how to reach it.
+type ClientOptions struct {
+	User             string
+	Permissions      Permissions
+	Encoder          Encoder
+	Transport        Transport
+	MaxSubscriptions int         // at once; 0 means 100. Each costs memory and matching
+	Failed           func(error) // called once when writing failed; must end the reading of requests
+}
+
+// Client is one connected socket. Its methods may be called concurrently,
+// but subscriptions keep the order of calls only if one goroutine makes them.
+//
+// A client has no goroutine of its own. When there is something to write, a
+// writer goroutine is started, writes all there is, and ends (see write).
+type Client struct {
+	// Static after Connect.
+	bridge *Bridge
+	shard  *shard
+	opts   ClientOptions
+
+	mu       sync.Mutex
+	changed  sync.Cond       // replies written, publication answered, writer ended, or closed
+	replies  *Output         // whole frames, to be written before anything else; nil when there are none
+	queue    *refQueue       // live events, nil when there are none
+	subs     []*Subscription // oldest first
+	nextSID  int
+	inflight int  // publications not yet answered
+	turn     int  // which subscription that is behind comes first
+	writing  bool // the writer runs
+	closed   bool
+}
+
+// ref is an event on its way to one subscription.
+type ref struct {
+	sub   *Subscription
+	event *Event
+}
+
+// refQueue is the short queue of a client. Idle clients have none.
+type refQueue struct {
+	refs  [queueEvents]ref
+	n     int
+	bytes int
+}
+
+var refQueues = sync.Pool{New: func() any { return new(refQueue) }}
+
+func (q *refQueue) full(e *Event) bool {
+	return q.n == queueEvents || q.n > 0 && q.bytes+e.size() > queueBytes
+}
+
+func (q *refQueue) push(sub *Subscription, e *Event) {
+	q.refs[q.n] = ref{sub, e}
+	q.n++
+	q.bytes += e.size()
+}
+
+func (q *refQueue) free() {
+	clear(q.refs[:q.n])
+	q.n, q.bytes = 0, 0
+	refQueues.Put(q)
+}
+
+// offer hands a live event to a subscription of this client. When there is no
+// room or no credit for it, the subscription falls behind: what is queued will
+// be written, and the writer reads on from the log when it has the time.
+func (c *Client) offer(sub *Subscription, e *Event) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if sub.phase != live || e.Stream == nil && sub.Filter != e.via {
+		return
+	}
+	if c.queue == nil {
+		c.queue = refQueues.Get().(*refQueue)
+	}
+	switch {
+	case sub.starved(), c.queue.full(e) && len(sub.slots) > 0:
+		c.fallBehindLocked(sub, e.index-1)
+	case c.queue.full(e):
+		c.bridge.stats.DroppedCore.Add(1)
+	default:
+		c.queue.push(sub, e)
+		if sub.max > 0 {
+			sub.owed++
+		}
+		c.wakeLocked()
+	}
+}
+
+// fallBehind makes a live subscription catch up by itself from a log index on.
+func (c *Client) fallBehind(sub *Subscription, cursor uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if sub.phase == live && len(sub.slots) > 0 {
+		c.fallBehindLocked(sub, cursor)
+	}
+}
+
+func (c *Client) fallBehindLocked(sub *Subscription, cursor uint64) {
+	sub.phase, sub.cursor, sub.sought = behind, cursor, true
+	c.bridge.stats.FellBehind.Add(1)
+	c.wakeLocked()
+}
+
+// wakeLocked starts the writer unless it runs.
+func (c *Client) wakeLocked() {
+	if !c.writing && !c.closed {
+		c.writing = true
+		go c.write()
+	}
+}
+
+var outputs = sync.Pool{New: func() any { return new(Output) }}
+
+// Reply queues whole frames, made by fn, before any event that is not yet
+// being written. It does not block; see [Client.Ready].
+func (c *Client) Reply(fn func(out *Output)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.replyLocked(fn)
+}
+
+func (c *Client) replyLocked(fn func(out *Output)) {
+	if c.closed {
+		return
+	}
+	if c.replies == nil {
+		c.replies = outputs.Get().(*Output)
+	}
+	fn(c.replies)
+	c.wakeLocked()
+}
+
+func (c *Client) replySize() int {
+	if c.replies == nil {
+		return 0
+	}
+	return c.replies.Size()
+}
+
+// Ready waits until the client has room for more requests: its answers are
+// being taken, and not too many publications wait for theirs. A reader calls
+// it before each request, so that a client that asks and does not listen fills
+// its own socket and nothing here.
+func (c *Client) Ready() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for !c.closed && (c.replySize() > replyBytes || c.inflight >= inflightMost) {
+		c.changed.Wait()
+	}
+	if c.closed {
+		return ErrClosed
+	}
+	return nil
+}
+
+// Flush waits until all answers have been written and all publications
+// answered, ctx ends, or the client is closed.
+func (c *Client) Flush(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.changed.Broadcast()
+	})
+	defer stop()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for !c.closed && ctx.Err() == nil && (c.replies != nil || c.inflight > 0 || c.writing) {
+		c.changed.Wait()
+	}
+	return ctx.Err()
+}
+
+// Close ends all subscriptions, stores what durables have seen, and returns
+// when the writer has ended; the transport must have been closed before, or
+// Close waits for the writer's deadline. It may be called more than once.
+func (c *Client) Close() {
+	c.mu.Lock()
+	c.closeLocked()
+	subs := c.subs
+	c.subs = nil
+	for c.writing {
+		c.changed.Wait()
+	}
+	c.mu.Unlock()
+	for _, sub := range subs {
+		c.bridge.drop(sub)
+	}
+	c.bridge.forget(c)
+}
+
+func (c *Client) closeLocked() {
+	if c.closed {
+		return
+	}
+	c.closed = true
+	for _, sub := range c.subs {
+		sub.end()
+	}
+	if c.queue != nil {
+		c.queue.free()
+		c.queue = nil
+	}
+	c.replies = nil
+	c.changed.Broadcast()
+}
+
+// fail is called by the writer when the transport does not take any more.
+func (c *Client) fail(err error) {
+	c.mu.Lock()
+	was := c.closed
+	c.closeLocked()
+	c.mu.Unlock()
+	if !was && c.opts.Failed != nil {
+		c.opts.Failed(err)
+	}
+}
+
+// remove takes a subscription out. It returns false when it was out already.
+func (c *Client) remove(sub *Subscription) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.removeLocked(sub)
+}
+
+func (c *Client) removeLocked(sub *Subscription) bool {
+	i := slices.Index(c.subs, sub)
+	if i < 0 {
+		return false
+	}
+	c.subs = slices.Delete(c.subs, i, i+1)
+	sub.end()
+	return true
+}
+
+// end ends a subscription from outside its client and says why.
+func (c *Client) end(sub *Subscription, why string) {
+	c.mu.Lock()
+	was := c.removeLocked(sub)
+	if was {
+		c.replyLocked(func(out *Output) { c.opts.Encoder.End(out, sub.SID, why) })
+	}
+	c.mu.Unlock()
+	if was {
+		c.bridge.drop(sub)
+	}
+}
+
+// find returns the subscription with this sid, nil when there is none.
+func (c *Client) find(sid string) *Subscription {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, sub := range c.subs {
+		if sub.SID == sid {
+			return sub
+		}
+	}
+	return nil
+}
+
+// User returns who is connected.
+func (c *Client) User() string { return c.opts.User }

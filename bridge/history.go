@@ -1,0 +1,318 @@
+package bridge
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Bounds of reading history.
+const (
+	scanMessages  = 1024      // messages in one read of a scan
+	scanBytes     = 2 << 20   // and their bytes, about
+	readerItems   = 256       // what a history keeps for one reader
+	readerBytes   = 256 << 10 // until its client has taken it
+	narrowReaders = 4         // with more than these, a scan is cheaper for all
+	narrowMost    = 1000      // messages a narrow reader may want in all
+	narrowStep    = 64        // messages in one narrow read
+	narrowSpan    = 20        // messages of the stream for each one wanted, at least
+	readTimeout   = 10 * time.Second
+	retryPause    = 250 * time.Millisecond
+)
+
+// errNoProgress is a broker that has fewer messages than the tail brought: the
+// stream was cut back, which the tail will find out.
+var errNoProgress = errors.New("bridge: the stream ends before what was received from it")
+
+// history reads the part of a stream that is older than the ring, for all
+// clients that are that far behind, on one goroutine that exists while there
+// are any. Two ways:
+//
+//   - the shared scan: one unfiltered sequential read that every reader joins
+//     when it comes to the reader's place, and leaves when its client does not
+//     keep up; each message is matched once, whatever the number of readers.
+//     It sweeps from the reader furthest behind up to the ring, and begins
+//     again with those who stayed behind.
+//   - narrow reads, for few readers that want few messages of many. A filtered
+//     read costs the server 60–100 ns for each message that it *spans*, under
+//     locks that publishers need, so they are small and one at a time.
+type history struct {
+	bridge *Bridge
+	slot   int
+
+	mu      sync.Mutex
+	queued  []*historyReader // not yet seen by run
+	running bool
+	done    sync.WaitGroup
+
+	// Owned by run.
+	waiting []*historyReader // to be admitted
+	active  trie[*historyReader]
+	joined  []*historyReader // those in active
+	pos     uint64           // the scan has come to here
+	lists   [][]*historyReader
+}
+
+// historyReader is one subscription's attachment to a history.
+type historyReader struct {
+	sub    *Subscription
+	slot   int
+	stream *Stream
+	place  int // in active
+
+	// Owned by the history's run while attached.
+	next   uint64 // first sequence wanted
+	probed bool   // it is known whether the subject has anything new
+	narrow bool   // reads by itself
+	out    bool   // left active during this chunk
+
+	gone atomic.Bool // the subscription has ended
+
+	// Guarded by sub.client.mu.
+	items   []item
+	bytes   int
+	passed  uint64 // everything up to here is in items or does not match
+	stalled bool   // items were full; resume it when they are taken
+	done    bool   // the ring has the rest
+}
+
+func (r *historyReader) triePlace() *int { return &r.place }
+
+// item is what a history brings: an event, or a hole.
+type item struct {
+	event *Event
+	lost  Range
+}
+
+// ready reports whether the writer has something to do for the reader.
+func (r *historyReader) ready() bool { return len(r.items) > 0 || r.done || r.stalled }
+
+// attach gives the history a reader to serve.
+func (h *history) attach(r *historyReader) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.queued = append(h.queued, r)
+	if !h.running && !h.bridge.stopped() {
+		h.running = true
+		h.done.Add(1)
+		go h.run()
+	}
+}
+
+// resume goes on with a reader whose items have been taken.
+func (h *history) resume(r *historyReader) {
+	c := r.sub.client
+	c.mu.Lock()
+	r.stalled = false
+	c.mu.Unlock()
+	h.attach(r)
+}
+
+// take moves items to dst, at most n, and gaps besides.
+func (h *history) take(r *historyReader, dst []item, n int) []item {
+	c := r.sub.client
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	took := 0
+	for took < len(r.items) && (n > 0 || r.items[took].event == nil) {
+		if e := r.items[took].event; e != nil {
+			r.bytes -= e.size()
+			n--
+		}
+		took++
+	}
+	dst = append(dst, r.items[:took]...)
+	r.items = slices.Delete(r.items, 0, took)
+	return dst
+}
+
+// put hands an item to a reader. It returns false when there is no room.
+func (r *historyReader) put(it item) bool {
+	c := r.sub.client
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	size := 0
+	if it.event != nil {
+		size = it.event.size()
+	}
+	if len(r.items) >= readerItems || len(r.items) > 0 && r.bytes+size > readerBytes {
+		return false
+	}
+	r.items = append(r.items, it)
+	r.bytes += size
+	return true
+}
+
+// settle tells the reader's client how far the history has come.
+func (r *historyReader) settle(passed uint64, stalled, done bool) {
+	r.next = passed + 1
+	c := r.sub.client
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r.passed, r.stalled, r.done = passed, stalled, done
+	if r.ready() {
+		c.wakeLocked()
+	}
+}
+
+// run serves readers until there are none.
+func (h *history) run() {
+	defer h.done.Done()
+	for h.admit() {
+		if !h.readNarrow() {
+			h.scan()
+		}
+	}
+}
+
+// admit takes over the readers that have come. It returns false, and run is to
+// end, when there is nobody to serve.
+func (h *history) admit() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.waiting = append(h.waiting, h.queued...)
+	h.queued = nil
+	h.waiting = slices.DeleteFunc(h.waiting, func(r *historyReader) bool { return r.gone.Load() })
+	if len(h.waiting) == 0 && len(h.joined) == 0 || h.bridge.stopped() {
+		h.running = false
+		return false
+	}
+	return true
+}
+
+// ctx bounds one request to the broker.
+func (h *history) ctx() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(h.bridge.ctx, readTimeout)
+}
+
+// scan reads the next part of the stream and hands it to everyone it concerns.
+func (h *history) scan() {
+	if len(h.joined) == 0 {
+		if len(h.waiting) == 0 {
+			return
+		}
+		first := slices.MinFunc(h.waiting, func(a, b *historyReader) int { return cmp.Compare(a.next, b.next) })
+		h.pos = first.next
+	}
+	ctx, cancel := h.ctx()
+	batch, err := h.bridge.broker.Read(ctx, ReadRequest{Slot: h.slot, From: h.pos, MaxMessages: scanMessages, MaxBytes: scanBytes})
+	cancel()
+	if err != nil {
+		h.failed(err)
+		return
+	}
+	h.bridge.stats.Scanned.Add(uint64(len(batch.Events)))
+	if batch.Next <= h.pos && batch.Stream == h.bridge.log.mark(h.slot).stream {
+		h.failed(errNoProgress)
+		return
+	}
+	h.join(batch)
+	h.spread(batch)
+	h.leave(batch)
+	h.pos = batch.Next
+}
+
+// failed makes all readers wait a little, then try again. The stream may be
+// gone for good: then their subscriptions are ended by others.
+func (h *history) failed(err error) {
+	h.bridge.logger.Warn("reading history", "slot", h.slot, "error", err)
+	select {
+	case <-h.bridge.ctx.Done():
+	case <-time.After(retryPause):
+	}
+	for _, r := range slices.Clone(h.joined) {
+		h.part(r)
+		r.next = max(r.next, h.pos)
+		h.waiting = append(h.waiting, r)
+	}
+	now := h.bridge.log.mark(h.slot).stream
+	h.release(func(r *historyReader) bool { return r.stream != now })
+}
+
+// release ends the attachment of the waiting readers that fn names; their
+// writers look anew where they stand.
+func (h *history) release(fn func(*historyReader) bool) {
+	h.waiting = slices.DeleteFunc(h.waiting, func(r *historyReader) bool {
+		if fn(r) {
+			r.settle(r.next-1, false, true)
+			return true
+		}
+		return false
+	})
+}
+
+// join makes active who begins within the batch. A reader of another
+// incarnation has nothing to get here.
+func (h *history) join(b Batch) {
+	h.release(func(r *historyReader) bool { return r.stream != b.Stream })
+	h.waiting = slices.DeleteFunc(h.waiting, func(r *historyReader) bool {
+		if r.next < h.pos || r.next >= b.Next {
+			return false
+		}
+		r.narrow, r.out = false, false
+		h.active.insert(r.sub.Filter, r)
+		h.joined = append(h.joined, r)
+		return true
+	})
+}
+
+func (h *history) part(r *historyReader) {
+	h.active.remove(r.sub.Filter, r)
+	h.joined = slices.DeleteFunc(h.joined, func(o *historyReader) bool { return o == r })
+}
+
+// spread hands the batch to the active readers, holes and events in order.
+func (h *history) spread(b Batch) {
+	lost := b.Lost
+	for _, e := range b.Events {
+		for len(lost) > 0 && lost[0].Next <= e.Seq {
+			h.spreadLost(lost[0])
+			lost = lost[1:]
+		}
+		h.lists = h.active.match(e.Subject, h.lists[:0])
+		for _, list := range h.lists {
+			for _, r := range list {
+				if !r.out && e.Seq >= r.next && !r.put(item{event: e}) {
+					r.out, r.next = true, e.Seq
+				}
+			}
+		}
+	}
+	for _, hole := range lost {
+		h.spreadLost(hole)
+	}
+	clear(h.lists)
+}
+
+func (h *history) spreadLost(hole Range) {
+	for _, r := range h.joined {
+		if !r.out && hole.Next > r.next && !r.put(item{lost: hole}) {
+			r.out = true
+			r.next = max(r.next, hole.After+1)
+		}
+	}
+}
+
+// leave parts with readers that are full, ended, or have come to the ring.
+func (h *history) leave(b Batch) {
+	stream, floor := h.bridge.log.floor(h.slot)
+	done := stream != b.Stream || b.Next > floor
+	h.joined = slices.DeleteFunc(h.joined, func(r *historyReader) bool {
+		gone := r.gone.Load()
+		if !gone && !r.out && !done {
+			r.settle(b.Next-1, false, false)
+			return false
+		}
+		h.active.remove(r.sub.Filter, r)
+		if !gone && r.out {
+			r.settle(r.next-1, true, false)
+		} else if !gone {
+			r.settle(b.Next-1, false, true)
+		}
+		return true
+	})
+}

@@ -1,0 +1,47 @@
+package bridge
+
+import "sync/atomic"
+
+// Stats counts what the bridge does. Counters only rise; read them at any time.
+type Stats struct {
+	Clients       atomic.Int64  // connected now
+	Subscriptions atomic.Int64  // of these clients, now
+	Received      atomic.Uint64 // events that came in from the broker's streams
+	Published     atomic.Uint64 // messages stored for clients
+	Delivered     atomic.Uint64 // events written to clients
+	FellBehind    atomic.Uint64 // times that a live subscription turned to catching up
+	Rejoined      atomic.Uint64 // times that one became live (again)
+	Overruns      atomic.Uint64 // times that a shard was overtaken by the ring
+	Gaps          atomic.Uint64 // gaps told to clients
+	Takeovers     atomic.Uint64 // durables taken over by another client
+	Scanned       atomic.Uint64 // messages read by shared scans of streams
+	Narrow        atomic.Uint64 // messages read for single clients
+	DroppedCore   atomic.Uint64 // live-only events dropped for clients too slow for them
+	Refused       refusals      // requests refused, by code
+}
+
+// refusals counts by error code. The set of codes is closed.
+type refusals struct{ counts [len(codes)]atomic.Uint64 }
+
+var codes = [...]Code{
+	CodeBadFrame, CodeUnknownVerb, CodeBadSubject, CodeBadPosition, CodeUnauthenticated, CodeForbidden,
+	CodeNoStream, CodeNoResponders, CodeTimeout, CodeService, CodeConflict, CodeQueueFull, CodeTooBig,
+	CodeRateLimited, CodeLeaseLost, CodeNotFound, CodeTakenOver, CodeUnavailable, CodeInternal,
+}
+
+// Add counts one refusal.
+func (r *refusals) Add(c Code) {
+	for i := range codes {
+		if codes[i] == c {
+			r.counts[i].Add(1)
+			return
+		}
+	}
+}
+
+// Each calls fn with every code and how often it was the reason.
+func (r *refusals) Each(fn func(Code, uint64)) {
+	for i := range codes {
+		fn(codes[i], r.counts[i].Load())
+	}
+}
