@@ -1,0 +1,2 @@
+// Package websock is the server's side of one WebSocket connection.
+package websock
