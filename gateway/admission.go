@@ -1,0 +1,80 @@
+package gateway
+
+import (
+	"net"
+	"net/http"
+	"sync"
+)
+
+// refusal is why a connection was not let in. It is a metric label.
+type refusal string
+
+const (
+	refusedOrigin  refusal = "origin"      // a page of another site
+	refusedClients refusal = "max_clients" // the gateway is full
+	refusedAddress refusal = "per_address" // its address has too many already
+	refusedUnready refusal = "not_ready"   // starting, stopping, or without NATS
+	refusedUpgrade refusal = "upgrade"     // not a WebSocket handshake
+)
+
+var refusals = [...]refusal{refusedOrigin, refusedClients, refusedAddress, refusedUnready, refusedUpgrade}
+
+// status is the HTTP answer to a refused handshake.
+func (r refusal) status() int {
+	switch r {
+	case refusedOrigin:
+		return http.StatusForbidden
+	case refusedAddress:
+		return http.StatusTooManyRequests
+	case refusedUpgrade:
+		return http.StatusBadRequest
+	}
+	return http.StatusServiceUnavailable
+}
+
+// admission counts who is connected, and from where.
+type admission struct {
+	maxClients    int
+	maxPerAddress int
+
+	mu        sync.Mutex
+	clients   int
+	addresses map[string]int
+}
+
+func newAdmission(maxClients, maxPerAddress int) *admission {
+	return &admission{maxClients: maxClients, maxPerAddress: maxPerAddress, addresses: make(map[string]int)}
+}
+
+// enter lets one more connection in; each that it lets in must leave.
+func (a *admission) enter(address string) (refusal, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.clients >= a.maxClients {
+		return refusedClients, false
+	}
+	if a.addresses[address] >= a.maxPerAddress {
+		return refusedAddress, false
+	}
+	a.clients++
+	a.addresses[address]++
+	return "", true
+}
+
+func (a *admission) leave(address string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.clients--
+	if a.addresses[address]--; a.addresses[address] == 0 {
+		delete(a.addresses, address)
+	}
+}
+
+// addressOf is the host part of a remote address.
+func addressOf(remote string) string {
+	host, _, err := net.SplitHostPort(remote)
+	if err != nil {
+		return remote
+	}
+	return host
+}

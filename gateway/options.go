@@ -1,0 +1,67 @@
+package gateway
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/jetway-io/jetway/bridge"
+)
+
+// Options configures a [Server]. Bridge is required; the zero value of every
+// other field is usable.
+type Options struct {
+	Bridge *bridge.Bridge
+	Logger *slog.Logger // nil discards
+
+	Listen      string // address for clients; "" means 127.0.0.1:8080, port 0 any free one
+	AdminListen string // address for metrics; "" means none
+	TLSCert     string // file with the certificate chain, PEM; "" serves without TLS
+	TLSKey      string // file with its key
+
+	// AllowedOrigins are the origins, besides the server's own, whose pages
+	// may connect; "*" allows every page on the web to act with its visitor's
+	// network position.
+	AllowedOrigins []string
+
+	// Anonymous is what clients without a token may do; nil refuses them.
+	Anonymous *bridge.Permissions
+
+	Page []byte // served at /; nil serves nothing there
+
+	MaxClients       int           // at once; 0 means 100,000. Stops a crowd from taking all memory
+	MaxPerAddress    int           // at once from one address; 0 means 1,000. Stops one host from taking MaxClients
+	MaxMessageBytes  int           // of one message of a client, after inflation; 0 means 1 MiB
+	MaxSubscriptions int           // of one client at once; 0 means 100
+	PublishRate      float64       // messages per second of one client; 0 means 1,000; bursts of one second
+	PingInterval     time.Duration // 0 means 25 s
+	PingTimeout      time.Duration // a client not heard of for interval + timeout is gone; 0 means 20 s
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Bridge == nil {
+		return o, errors.New("gateway: Options.Bridge is required")
+	}
+	if (o.TLSCert == "") != (o.TLSKey == "") {
+		return o, errors.New("gateway: TLSCert and TLSKey go together: set both, or none")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	setDefault(&o.Listen, "127.0.0.1:8080")
+	setDefault(&o.MaxClients, 100_000)
+	setDefault(&o.MaxPerAddress, 1000)
+	setDefault(&o.MaxMessageBytes, 1<<20)
+	setDefault(&o.MaxSubscriptions, 100)
+	setDefault(&o.PublishRate, 1000)
+	setDefault(&o.PingInterval, 25*time.Second)
+	setDefault(&o.PingTimeout, 20*time.Second)
+	return o, nil
+}
+
+func setDefault[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
