@@ -1,0 +1,142 @@
+package memory
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jetway-io/jetway/bridge"
+)
+
+// Defaults of [Options] and [Stream].
+const (
+	DefaultMaxMessages = 1_000_000
+	DefaultMaxBytes    = 256 << 20
+	DefaultDedupe      = 2 * time.Minute
+	DefaultDurableIdle = 7 * 24 * time.Hour
+	DefaultMaxDurables = 100
+)
+
+// Errors of [New].
+var (
+	// ErrStream is returned when a stream has no valid name or subjects, or
+	// has a negative duration.
+	ErrStream = errors.New("memory: bad stream")
+	// ErrOverlap is returned when a subject would belong to two filters.
+	ErrOverlap = errors.New("memory: overlapping subjects")
+)
+
+// Options says which streams a [Broker] has. The zero value is a broker
+// without streams, which only passes events on to listeners.
+type Options struct {
+	// Streams are the exposed streams; their index is their slot.
+	Streams []Stream
+
+	// DurableIdle is how long a durable lives that nobody opens or moves.
+	// 0 means 7 days, negative for ever.
+	DurableIdle time.Duration
+
+	// MaxDurables is how many durables a user may have in one stream: it stops
+	// a client that invents names from filling the memory. 0 means 100,
+	// negative no limit.
+	MaxDurables int
+}
+
+// Stream describes one stream. When a limit is exceeded, the oldest messages
+// are trimmed.
+type Stream struct {
+	// Name is the stream's name; required, no two alike.
+	Name string
+
+	// Subjects are the filters of what it stores; required. They must not
+	// overlap with each other or with another stream's.
+	Subjects []string
+
+	// MaxMessages is how many messages are kept. 0 means 1,000,000, negative
+	// no limit.
+	MaxMessages int64
+
+	// MaxBytes is how much is kept, in bytes of subjects, headers and
+	// payloads. 0 means 256 MiB, negative no limit.
+	MaxBytes int64
+
+	// MaxAge is how long a message is kept. 0 means for ever.
+	MaxAge time.Duration
+
+	// Dedupe is the window in which a Publication.ID is remembered. 0 means
+	// two minutes, or MaxAge where that is less.
+	Dedupe time.Duration
+}
+
+func (o Options) cloneWithDefaults() (Options, error) {
+	if o.DurableIdle == 0 {
+		o.DurableIdle = DefaultDurableIdle
+	}
+	if o.MaxDurables == 0 {
+		o.MaxDurables = DefaultMaxDurables
+	}
+	o.Streams = slices.Clone(o.Streams)
+	for i := range o.Streams {
+		s := &o.Streams[i]
+		if err := s.check(); err != nil {
+			return o, err
+		}
+		for j := range o.Streams[:i] {
+			if o.Streams[j].Name == s.Name {
+				return o, fmt.Errorf("%w: the name %q is there twice", ErrStream, s.Name)
+			}
+		}
+		s.setDefaults()
+	}
+	return o, checkOverlap(o.Streams)
+}
+
+func (s *Stream) check() error {
+	if err := bridge.ValidName(s.Name); err != nil {
+		return fmt.Errorf("%w: name %q: %w", ErrStream, s.Name, err)
+	}
+	if len(s.Subjects) == 0 {
+		return fmt.Errorf("%w: %s has no subjects", ErrStream, s.Name)
+	}
+	for _, f := range s.Subjects {
+		if err := bridge.ValidFilter(f); err != nil {
+			return fmt.Errorf("%w: %s: subject %q: %w", ErrStream, s.Name, f, err)
+		}
+	}
+	if s.MaxAge < 0 || s.Dedupe < 0 {
+		return fmt.Errorf("%w: %s has a negative duration", ErrStream, s.Name)
+	}
+	return nil
+}
+
+func (s *Stream) setDefaults() {
+	s.Subjects = slices.Clone(s.Subjects)
+	if s.MaxMessages == 0 {
+		s.MaxMessages = DefaultMaxMessages
+	}
+	if s.MaxBytes == 0 {
+		s.MaxBytes = DefaultMaxBytes
+	}
+	if s.Dedupe == 0 {
+		s.Dedupe = DefaultDedupe
+		if s.MaxAge > 0 {
+			s.Dedupe = min(s.Dedupe, s.MaxAge)
+		}
+	}
+}
+
+func checkOverlap(streams []Stream) error {
+	var seen []string
+	for _, s := range streams {
+		for _, f := range s.Subjects {
+			for _, other := range seen {
+				if bridge.Overlap(f, other) {
+					return fmt.Errorf("%w: %q and %q", ErrOverlap, other, f)
+				}
+			}
+			seen = append(seen, f)
+		}
+	}
+	return nil
+}
