@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	mrand "math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,9 +23,10 @@ const maxBadFrames = 10
 
 // Times of a session's end.
 const (
-	byeTimeout  = 5 * time.Second // to write the last frames
-	retryMost   = 5 * time.Second // how far apart a restart spreads its clients
-	retryAtBest = 500 * time.Millisecond
+	byeTimeout    = 5 * time.Second // to write the last frames
+	finishTimeout = 2 * time.Second // for the client to close its side
+	retryLeast    = 500 * time.Millisecond
+	retrySpread   = 5 * time.Second // over which a restart spreads its clients
 )
 
 // Options configures sessions. All fields are required unless said otherwise.
@@ -54,6 +56,8 @@ type Session struct {
 	limit *rate.Limiter
 	bad   int // bad frames in a row
 
+	done chan struct{} // closed when Run has ended
+
 	mu     sync.Mutex
 	closed bool
 	pinger *time.Timer
@@ -61,7 +65,7 @@ type Session struct {
 
 // New makes a session on a connection; it owns both from now on.
 func New(conn *websock.Conn, opts Options) *Session {
-	s := &Session{opts: opts, conn: conn, logger: opts.Logger.With("client", opts.Address, "user", opts.User)}
+	s := &Session{opts: opts, conn: conn, logger: opts.Logger.With("client", opts.Address, "user", opts.User), done: make(chan struct{})}
 	s.limit = rate.NewLimiter(rate.Limit(opts.PublishRate), int(opts.PublishRate)+1)
 	perms := bridge.Permissions{}
 	if opts.Permissions != nil {
@@ -73,21 +77,20 @@ func New(conn *websock.Conn, opts Options) *Session {
 		Encoder:          Encoder{},
 		Transport:        conn,
 		MaxSubscriptions: opts.MaxSubscriptions,
-		Failed:           func(error) { conn.Close() },
+		Failed:           func(error) { _ = conn.Close() }, // ends the reading
 	})
-	conn.OnPing = func(payload []byte) {
-		s.client.Reply(func(out *bridge.Output) { websock.AppendPong(out, payload) })
-	}
+	conn.OnPing(func() { s.client.Reply(func(out *bridge.Output) { conn.AppendPong(out) }) })
 	return s
 }
 
 // Run serves the client until it leaves, misbehaves or is told to go. It
 // returns when nothing of the session is left.
 func (s *Session) Run() {
+	defer close(s.done)
 	defer s.close()
 	s.hello()
 	if s.opts.Permissions == nil {
-		s.Bye(websock.CodeUnauthenticated, "a token is needed, and this release takes none: let anonymous clients in (auth.anonymous)", false)
+		s.bye(websock.CodeUnauthenticated, "a token is needed, and this release takes none: clients without one must be let in (auth.anonymous)", 0)
 		return
 	}
 	for {
@@ -96,10 +99,7 @@ func (s *Session) Run() {
 			s.readFailed(err)
 			return
 		}
-		if s.client.Ready() != nil {
-			return
-		}
-		if !s.handle(msg, text) {
+		if s.client.Ready() != nil || !s.handle(msg, text) {
 			return
 		}
 	}
@@ -146,35 +146,74 @@ func appendText(out *bridge.Output, fn func(dst []byte) []byte) {
 	websock.AppendText(out, fn(frame[:0]))
 }
 
-// readFailed ends the session for what the client sent, where it is at fault.
+// readFailed ends the session after the client has closed it, broken the
+// protocol, or gone.
 func (s *Session) readFailed(err error) {
-	var bad *websock.ProtocolError
-	if errors.As(err, &bad) {
-		s.Bye(bad.Code, bad.Reason, false)
+	s.logger.Debug("client left", "reason", err)
+	var peer *websock.PeerClosed
+	code := websock.CloseCode(err)
+	switch {
+	case errors.As(err, &peer):
+		s.client.Reply(func(out *bridge.Output) { websock.AppendClose(out, code, "") })
+		s.flush()
+		s.finish()
+	case code != 0:
+		s.bye(code, strings.TrimPrefix(err.Error(), "websock: "), 0)
 	}
-	s.logger.Debug("client left", "error", err)
 }
 
-// Bye tells the client that the server is about to close, closes, and returns
-// when it has been written, or after a few seconds. With retry it is told when
-// to come back, each client at another moment.
-func (s *Session) Bye(code websock.Code, why string, retry bool) {
-	bye := Bye{Code: int(code), Why: why}
-	if retry {
-		bye.Retry = (retryAtBest + mrand.N(retryMost)).Round(time.Millisecond)
-	}
+// say queues the last frames: bye, and the close that follows it.
+func (s *Session) say(code websock.Code, why string, retry time.Duration) {
 	s.client.Reply(func(out *bridge.Output) {
-		appendText(out, func(dst []byte) []byte { return AppendBye(dst, bye) })
+		appendText(out, func(dst []byte) []byte { return AppendBye(dst, Bye{Code: int(code), Why: why, Retry: retry}) })
 		websock.AppendClose(out, code, why)
 	})
+}
+
+// flush waits until what was queued is written, and what was published
+// answered, but not for ever.
+func (s *Session) flush() {
 	ctx, cancel := context.WithTimeout(context.Background(), byeTimeout)
 	defer cancel()
 	if s.client.Flush(ctx) != nil {
-		s.logger.Debug("client did not take its bye")
+		s.logger.Debug("the client did not take its last frames")
 	}
-	s.conn.Close()
 }
 
+func (s *Session) finish() { _ = s.conn.Finish(finishTimeout) } // it is over either way
+
+// bye ends the session from the goroutine that reads.
+func (s *Session) bye(code websock.Code, why string, retry time.Duration) {
+	s.say(code, why, retry)
+	s.flush()
+	s.finish()
+}
+
+// Shutdown tells the client to come back a little later, each client at
+// another moment, and returns when the session has ended or ctx has.
+func (s *Session) Shutdown(ctx context.Context) {
+	s.say(websock.CodeRestart, "the gateway restarts", (retryLeast + mrand.N(retrySpread)).Round(time.Millisecond))
+	if s.client.Flush(ctx) == nil {
+		// Its own close frame is on its way; then Run ends by itself.
+		left, cancel := context.WithTimeout(ctx, finishTimeout)
+		defer cancel()
+		select {
+		case <-s.done:
+			return
+		case <-left.Done():
+		}
+	}
+	_ = s.conn.Close() // Run sees it
+	<-s.done
+}
+
+// Discard is for a session that is not going to run.
+func (s *Session) Discard() {
+	s.close()
+	close(s.done)
+}
+
+// close takes the session apart.
 func (s *Session) close() {
 	s.mu.Lock()
 	s.closed = true
@@ -182,7 +221,7 @@ func (s *Session) close() {
 		s.pinger.Stop()
 	}
 	s.mu.Unlock()
-	s.conn.Close()
+	_ = s.conn.Close() // it may be closed already
 	s.client.Close()
 }
 
@@ -204,7 +243,7 @@ func (s *Session) handle(msg []byte, text bool) bool {
 	if s.bad++; s.bad < maxBadFrames {
 		return true
 	}
-	s.Bye(websock.CodeBadFrames, fmt.Sprintf("%d bad frames in a row", maxBadFrames), false)
+	s.bye(websock.CodeBadFrames, fmt.Sprintf("%d bad frames in a row", maxBadFrames), 0)
 	return false
 }
 

@@ -1,0 +1,209 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/jetway-io/jetway/gateway/websock"
+)
+
+// Limits of a request's first part, against clients that never finish it.
+const (
+	headerTimeout  = 10 * time.Second
+	maxHeaderBytes = 16 << 10
+)
+
+// session is one client, whatever its protocol.
+type session interface {
+	Run()                         // until the client is gone
+	Shutdown(ctx context.Context) // returns when Run has
+}
+
+// Server accepts clients. Its life is [New], [Server.Start], [Server.Stop].
+type Server struct {
+	// Static after New.
+	opts      Options
+	logger    *slog.Logger
+	listener  net.Listener
+	admin     net.Listener // nil without one
+	http      []*http.Server
+	admission *admission
+	wire      websock.Stats
+	refused   [len(refusals)]atomic.Uint64
+	dedupe    time.Duration // owned by Start, then static
+
+	serving sync.WaitGroup // of http.Server.Serve
+
+	mu       sync.Mutex
+	sessions map[session]struct{}
+	draining bool
+	running  sync.WaitGroup // of sessions; Add only while not draining
+}
+
+// New validates the options and binds the listeners, so that an address that
+// is taken is an error now. Nothing is accepted before Start.
+func New(opts Options) (*Server, error) {
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		opts:      opts,
+		logger:    opts.Logger,
+		admission: newAdmission(opts.MaxClients, opts.MaxPerAddress),
+		sessions:  make(map[session]struct{}),
+	}
+	if s.listener, err = listen(opts.Listen, "listen"); err != nil {
+		return nil, err
+	}
+	if opts.TLSCert != "" {
+		cert, err := tls.LoadX509KeyPair(opts.TLSCert, opts.TLSKey)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("gateway: the TLS certificate cannot be used: %w", err), s.listener.Close())
+		}
+		// HTTP/1.1 only: a WebSocket handshake needs the connection itself.
+		s.listener = tls.NewListener(s.listener, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
+	}
+	if opts.AdminListen != "" {
+		if s.admin, err = listen(opts.AdminListen, "admin.listen"); err != nil {
+			return nil, errors.Join(err, s.listener.Close())
+		}
+	}
+	return s, nil
+}
+
+// listen binds an address; key names it in the configuration.
+func listen(address, key string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("%s is in use by another program: stop it, or set %s to another address", address, key)
+	case err != nil:
+		return nil, fmt.Errorf("cannot listen on %s: %w: correct %s", address, err, key)
+	}
+	return l, nil
+}
+
+// Addr returns the address that clients connect to.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// AdminAddr returns the address of metrics, nil when there is none.
+func (s *Server) AdminAddr() net.Addr {
+	if s.admin == nil {
+		return nil
+	}
+	return s.admin.Addr()
+}
+
+// Start accepts clients from now on.
+func (s *Server) Start(ctx context.Context) error {
+	dedupe, err := s.opts.Bridge.Dedupe(ctx)
+	if err != nil {
+		return err
+	}
+	s.dedupe = dedupe
+	s.serve(s.listener, s.handler())
+	if s.admin != nil {
+		s.serve(s.admin, s.adminHandler())
+	}
+	return nil
+}
+
+func (s *Server) serve(l net.Listener, h http.Handler) {
+	server := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       headerTimeout,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
+	}
+	s.http = append(s.http, server)
+	s.serving.Go(func() {
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			s.logger.Error("the listener failed", "address", l.Addr().String(), "error", err)
+		}
+	})
+}
+
+// handler routes the requests of clients.
+func (s *Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /ws", s.serveNative)
+	s.handleHealth(mux)
+	if s.opts.Page != nil {
+		mux.HandleFunc("GET /{$}", s.servePage)
+	}
+	return mux
+}
+
+// Stop drains: it stops accepting, fails /readyz, tells the clients to come
+// back later, and returns when their sessions have ended and what they
+// published is answered, or when ctx ends; then it drops those that are left.
+// It may be called without Start, and more than once.
+func (s *Server) Stop(ctx context.Context) error {
+	s.mu.Lock()
+	s.draining = true
+	all := make([]session, 0, len(s.sessions))
+	for one := range s.sessions {
+		all = append(all, one)
+	}
+	s.mu.Unlock()
+
+	errs := []error{ignoreClosed(s.listener.Close())}
+	for _, one := range all {
+		go one.Shutdown(ctx) // ends before running is done: awaited there
+	}
+	s.running.Wait()
+	if s.admin != nil {
+		errs = append(errs, ignoreClosed(s.admin.Close()))
+	}
+	for _, server := range s.http {
+		errs = append(errs, server.Close())
+	}
+	s.serving.Wait()
+	return errors.Join(errs...)
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// run registers a session and runs it on a goroutine of its own: the handler's
+// would hold on to what net/http needed for the handshake. It returns false
+// when the server is draining.
+func (s *Server) run(one session, leave func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining {
+		return false
+	}
+	s.sessions[one] = struct{}{}
+	s.running.Go(func() {
+		one.Run()
+		leave()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.sessions, one)
+	})
+	return true
+}
+
+// isDraining reports whether Stop has been called.
+func (s *Server) isDraining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining
+}

@@ -1,0 +1,98 @@
+package gateway
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/gateway/native"
+	"github.com/jetway-io/jetway/gateway/websock"
+)
+
+// anonymousUser is who a client without a token is.
+const anonymousUser = "anonymous"
+
+// subprotocol is echoed to clients that ask for it.
+const subprotocol = "jetway.v1"
+
+// writeTimeout is how long a client may take nothing at all of what is written
+// to it. It is not for slow clients, which catch up as they can, but for those
+// that are gone: a little more than the heartbeat finds out by itself.
+const writeTimeout = 2 * time.Minute
+
+// serveNative lets a jetway.v1 client in.
+func (s *Server) serveNative(w http.ResponseWriter, r *http.Request) {
+	address := addressOf(r.RemoteAddr)
+	if !originAllowed(r, s.opts.AllowedOrigins) {
+		s.refuse(w, refusedOrigin, &bridge.Error{Code: bridge.CodeForbidden, Msg: "this origin may not connect", Hint: "add it to allowed_origins"})
+		return
+	}
+	if s.isDraining() || s.opts.Bridge.Ready() != nil {
+		s.refuse(w, refusedUnready, &bridge.Error{Code: bridge.CodeUnavailable, Msg: "not ready", Hint: "GET /readyz says why", Retry: time.Second})
+		return
+	}
+	if why, ok := s.admission.enter(address); !ok {
+		s.refuse(w, why, &bridge.Error{Code: bridge.CodeRateLimited, Msg: "too many clients", Hint: "limits.max_clients and limits.per_address bound them", Retry: 5 * time.Second})
+		return
+	}
+	leave := func() { s.admission.leave(address) }
+	conn, err := websock.Upgrade(w, r, websock.Options{
+		Subprotocols:    []string{subprotocol},
+		CheckOrigin:     func(*http.Request) bool { return true }, // checked above
+		MaxMessageBytes: s.opts.MaxMessageBytes,
+		IdleTimeout:     s.opts.PingInterval + s.opts.PingTimeout,
+		WriteTimeout:    writeTimeout,
+		Stats:           &s.wire,
+	})
+	if err != nil {
+		leave()
+		s.count(refusedUpgrade)
+		s.logger.Debug("handshake refused", "client", address, "error", err)
+		return
+	}
+	session := native.New(conn, native.Options{
+		Bridge:           s.opts.Bridge,
+		Logger:           s.logger,
+		User:             anonymousUser,
+		Permissions:      s.opts.Anonymous,
+		MaxMessageBytes:  s.opts.MaxMessageBytes,
+		MaxSubscriptions: s.opts.MaxSubscriptions,
+		PublishRate:      s.opts.PublishRate,
+		PingInterval:     s.opts.PingInterval,
+		Dedupe:           s.dedupe,
+		Address:          address,
+	})
+	if !s.run(session, leave) {
+		session.Discard()
+		leave()
+	}
+}
+
+func (s *Server) count(why refusal) {
+	for i := range refusals {
+		if refusals[i] == why {
+			s.refused[i].Add(1)
+		}
+	}
+}
+
+// refuse answers a request that is not let in, with the error object that
+// clients know from the protocol.
+func (s *Server) refuse(w http.ResponseWriter, why refusal, e *bridge.Error) {
+	s.count(why)
+	body := struct {
+		OK    bool        `json:"ok"`
+		Code  bridge.Code `json:"code"`
+		Msg   string      `json:"msg"`
+		Hint  string      `json:"hint,omitempty"`
+		Retry string      `json:"retry,omitempty"`
+	}{Code: e.Code, Msg: e.Msg, Hint: e.Hint}
+	if e.Retry > 0 {
+		body.Retry = e.Retry.String()
+		w.Header().Set("Retry-After", "5")
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(why.status())
+	_ = json.NewEncoder(w).Encode(body) // the client may be gone
+}
