@@ -10,8 +10,12 @@ import (
 // values are texts, checked by [Load] like those of a file.
 func RegisterFlags(flags *pflag.FlagSet) {
 	for _, k := range keys {
-		if k.field != nil {
-			flags.Var(&flagValue{kind: k.Kind, text: k.Default}, k.Flag(), k.Doc)
+		if k.field == nil {
+			continue
+		}
+		flags.Var(&flagValue{kind: k.Kind, text: k.Default}, k.Flag(), k.Doc)
+		if k.Kind == Streams || k.Kind == Roles || k.Default == anonymousDefault || k.Default == "[]" {
+			flags.Lookup(k.Flag()).DefValue = "" // too long for a help text, or said in its own words there
 		}
 	}
 }
@@ -39,11 +43,11 @@ func (v *flagValue) Type() string {
 // FlagHint is the end of a sentence that refuses an unknown flag, given
 // without dashes: the flag that was meant, or why there is none. It is ""
 // when nothing is near. others are further flags of the command.
-func FlagHint(name string, others ...string) string {
+func FlagHint(name string, others []string) string {
 	if l, ok := laterKey(name); ok {
 		return ": " + quoted(l) + " is not available in this release"
 	}
-	names := others
+	names := append([]string(nil), others...)
 	for _, k := range keys {
 		if k.field != nil {
 			names = append(names, k.Flag())

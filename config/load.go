@@ -63,7 +63,7 @@ func (c *Config) loadFile(k *koanf.Koanf, src Source, ps *problems) error {
 	if text == nil {
 		var err error
 		if text, err = os.ReadFile(src.File); err != nil {
-			ps.add(origin{layer: fromFile, name: src.File}, "", "cannot be read (%v): name a file that can, or leave --config out", unwrapPath(err))
+			ps.add(origin{layer: fromFile, name: src.File}, "", "cannot be read (%v): name a file that can be", unwrapPath(err))
 			return nil
 		}
 	}

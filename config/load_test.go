@@ -191,7 +191,7 @@ func TestFlagHint(t *testing.T) {
 		"listn": ": did you mean --listen?", "store-dir": ": did you mean --nats.embedded.store_dir?",
 		"queues.stream": `: "queues" is not available in this release`, "conifg": ": did you mean --config?", "zzzzzzzz": "",
 	} {
-		if got := config.FlagHint(name, "config"); got != want {
+		if got := config.FlagHint(name, []string{"config"}); got != want {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
