@@ -1,0 +1,34 @@
+# Everything here runs on a machine with Go, node, npm and a C compiler (for
+# the race detector). "make test" is what CI runs.
+
+FUZZTIME ?= 30s
+
+.PHONY: build run test lint fuzz bench-go e2e clean help
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## bin/jetway
+	go build -o bin/jetway ./cmd/jetway
+
+run: build ## serve with the defaults, or jetway.yaml if it is here
+	./bin/jetway
+
+test: ## all checks: lint, end to end, Go with the race detector
+	@./scripts/test.sh
+
+lint: ## gofmt, vet, staticcheck, go.mod
+	@./scripts/lint.sh
+
+fuzz: ## every fuzz target for FUZZTIME (30s)
+	@./scripts/fuzz.sh $(FUZZTIME)
+
+bench-go: ## the Go benchmarks, without tests
+	go test -run '^$$' -bench . -benchmem ./...
+
+e2e: ## real processes and a real browser
+	@. ./scripts/need.sh && need_e2e && ./e2e/run.sh
+
+clean: ## what the targets above have made
+	rm -rf bin e2e/out
+	go clean -testcache

@@ -1,0 +1,121 @@
+package config
+
+import (
+	"net"
+	"strings"
+	"time"
+)
+
+// Config is the validated configuration. Sizes are in bytes. The meaning,
+// unit and default of each field are those of its key in [Keys].
+type Config struct {
+	Listen                   string
+	Admin                    Admin
+	TLS                      TLS
+	AllowedOrigins           []string // exact origins, or "*"; empty: same origin only
+	NATS                     NATS
+	Streams                  []Stream
+	Auth                     Auth
+	Roles                    map[string]Role // by name
+	Limits                   Limits
+	Log                      Log
+	DurableInactiveThreshold time.Duration
+	Drain                    time.Duration
+	Ping                     Ping
+
+	origins map[string]origin // by path of the key; absent: the default
+	file    string            // as named by the source; "" without a file
+}
+
+// Admin is the listener for operators.
+type Admin struct {
+	Listen string // "" turns it off
+}
+
+// TLS holds the paths of a PEM certificate chain and its key; both or none.
+type TLS struct {
+	Cert, Key string
+}
+
+// NATS is the broker: an external one when URL is set, else the embedded one.
+type NATS struct {
+	URL         string // one URL or several, separated by commas
+	Credentials string // path of a .creds file
+	Embedded    Embedded
+}
+
+// Embedded is the NATS server inside the process.
+type Embedded struct {
+	StoreDir string
+	Sync     time.Duration // 0: every write is synced before it is confirmed
+	Listen   string        // "": in-process only
+	MaxStore int64
+}
+
+// Stream is one JetStream stream that clients may use.
+type Stream struct {
+	Name     string
+	Subjects []string
+	MaxAge   time.Duration // 0: no limit
+	MaxBytes int64         // 0: no limit
+	Dedupe   time.Duration
+	Replicas int
+}
+
+// Auth says who a client without a token is.
+type Auth struct {
+	Anonymous string // a name in Roles; "": such clients are refused
+}
+
+// Role is what its holders may do: lists of subject filters, in which the
+// token "{user}" stands for the name of the user.
+type Role struct {
+	Pub, Sub, Work, Req []string
+}
+
+// Limits bound what clients can use.
+type Limits struct {
+	MaxClients       int
+	MaxMessageBytes  int64
+	MaxSubscriptions int     // per client
+	PublishRate      float64 // events per second and client
+	PerAddress       int     // connections per remote address
+	MaxDurables      int     // per user
+}
+
+// Log bounds the messages kept in memory for reconnects.
+type Log struct {
+	MaxMessages int
+	MaxBytes    int64
+}
+
+// Ping is the heartbeat: a client that does not answer in time is gone.
+type Ping struct {
+	Interval, Timeout time.Duration
+}
+
+// loopback reports whether an address can be reached from this machine only.
+// A name other than "localhost" may resolve to anything and is not loopback.
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// private reports whether an address names an interface of a private network
+// (RFC 1918, RFC 4193, link-local). "0.0.0.0" and "" mean every interface and
+// are not private.
+func private(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && (ip.IsPrivate() || ip.IsLinkLocalUnicast())
+}

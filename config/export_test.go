@@ -1,0 +1,24 @@
+package config
+
+// ParseOnly is Load without looking at the disk.
+func ParseOnly(src Source) (*Config, error) {
+	c, ps := parse(src)
+	return c, ps.err()
+}
+
+// WithoutOrigins is the values alone, for comparing.
+func (c *Config) WithoutOrigins() Config {
+	v := *c
+	v.origins, v.file = nil, ""
+	return v
+}
+
+var (
+	ParseSize      = parseSize
+	FormatSize     = formatSize
+	ParseDuration  = parseDuration
+	FormatDuration = formatDuration
+	ParseRate      = parseRate
+	FormatRate     = formatRate
+	MaskURL        = maskURL
+)

@@ -1,0 +1,57 @@
+package config
+
+import (
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// RegisterFlags adds a flag for every key, "--nats.embedded.store_dir". Their
+// values are texts, checked by [Load] like those of a file.
+func RegisterFlags(flags *pflag.FlagSet) {
+	for _, k := range keys {
+		if k.field == nil {
+			continue
+		}
+		flags.Var(&flagValue{kind: k.Kind, text: k.Default}, k.Flag(), k.Doc)
+		if k.Kind == Streams || k.Kind == Roles || k.Default == anonymousDefault || k.Default == "[]" {
+			flags.Lookup(k.Flag()).DefValue = "" // too long for a help text, or said in its own words there
+		}
+	}
+}
+
+// flagValue holds the text of one flag.
+type flagValue struct {
+	kind Kind
+	text string
+}
+
+func (v *flagValue) String() string     { return v.text }
+func (v *flagValue) Set(s string) error { v.text = s; return nil }
+
+// Type is what the help shows for the value.
+func (v *flagValue) Type() string {
+	switch v.kind {
+	case Streams, Roles:
+		return "yaml"
+	case Sync:
+		return "always|duration"
+	}
+	return string(v.kind)
+}
+
+// FlagHint is the end of a sentence that refuses an unknown flag, given
+// without dashes: the flag that was meant, or why there is none. It is ""
+// when nothing is near. others are further flags of the command.
+func FlagHint(name string, others []string) string {
+	if l, ok := laterKey(name); ok {
+		return ": " + quoted(l) + " is not available in this release"
+	}
+	names := append([]string(nil), others...)
+	for _, k := range keys {
+		if k.field != nil {
+			names = append(names, k.Flag())
+		}
+	}
+	return didYouMean(strings.ReplaceAll(name, "-", "_"), names, func(s string) string { return "--" + s })
+}

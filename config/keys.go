@@ -1,0 +1,181 @@
+package config
+
+import "strings"
+
+// Kind is the form of a key's value.
+type Kind string
+
+// The kinds of values.
+const (
+	Text     Kind = "text"
+	Address  Kind = "host:port"
+	List     Kind = "list"
+	Size     Kind = "size"     // bytes, with an optional unit: 4GiB, 512MB, 1048576
+	Duration Kind = "duration" // 500ms, 30s, 2h, 7d
+	Sync     Kind = "always, or duration"
+	Count    Kind = "number"
+	Rate     Kind = "rate" // 1000/s, 60/m
+	Streams  Kind = "list of streams"
+	Roles    Kind = "roles by name"
+)
+
+// Key is one entry of the configuration.
+type Key struct {
+	Path    string // as in the file, levels separated by dots
+	Kind    Kind
+	Default string // as it is written in a file
+	Doc     string // one sentence, lower case
+
+	field    func(*Config) any // pointer to the field; nil inside streams and roles
+	min, max int64             // bounds of Count and Size
+}
+
+// Env is the name of the variable that sets the key, "" for the keys inside
+// of streams and roles: those are set as a whole.
+func (k Key) Env() string {
+	if k.field == nil {
+		return ""
+	}
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(k.Path, ".", "_"))
+}
+
+// Flag is the name of the flag that sets the key, without dashes; "" as for
+// [Key.Env].
+func (k Key) Flag() string {
+	if k.field == nil {
+		return ""
+	}
+	return k.Path
+}
+
+// Keys returns all keys, in the order of the file.
+func Keys() []Key { return append([]Key(nil), keys...) }
+
+const (
+	million      = 1_000_000
+	kib, mib     = 1 << 10, 1 << 20
+	gib, tib     = 1 << 30, 1 << 40
+	maxFrame     = 32 * mib // NATS itself refuses payloads over 64 MiB
+	maxStoreSize = 1024 * tib
+)
+
+// The order is that of the file. Bounds are there to catch a wrong unit, and
+// where the broker refuses more.
+var keys = []Key{
+	{Path: "listen", Kind: Address, Default: "127.0.0.1:8080", field: func(c *Config) any { return &c.Listen },
+		Doc: "where clients connect"},
+	{Path: "admin.listen", Kind: Address, Default: "127.0.0.1:8081", field: func(c *Config) any { return &c.Admin.Listen },
+		Doc: `metrics, console and admin API, without authentication: loopback or a private address; "" turns it off`},
+	{Path: "tls.cert", Kind: Text, field: func(c *Config) any { return &c.TLS.Cert },
+		Doc: "PEM file with the certificate chain for listen; empty: no TLS"},
+	{Path: "tls.key", Kind: Text, field: func(c *Config) any { return &c.TLS.Key },
+		Doc: "PEM file with the key of the certificate"},
+	{Path: "allowed_origins", Kind: List, Default: "[]", field: func(c *Config) any { return &c.AllowedOrigins },
+		Doc: `origins of web pages that may connect, such as https://app.example.com, matched exactly; empty: same origin only; "*": any`},
+	{Path: "nats.url", Kind: Text, field: func(c *Config) any { return &c.NATS.URL },
+		Doc: "the NATS servers to use, separated by commas; empty: the embedded server"},
+	{Path: "nats.credentials", Kind: Text, field: func(c *Config) any { return &c.NATS.Credentials },
+		Doc: "credentials file (.creds) for nats.url"},
+	{Path: "nats.embedded.store_dir", Kind: Text, Default: "./jetway-data", field: func(c *Config) any { return &c.NATS.Embedded.StoreDir },
+		Doc: "directory of the streams; relative to the working directory; made if missing"},
+	{Path: "nats.embedded.sync", Kind: Sync, Default: "always", field: func(c *Config) any { return &c.NATS.Embedded.Sync },
+		Doc: "always: an event is on disk before it is confirmed; an interval: what a power cut may lose"},
+	{Path: "nats.embedded.listen", Kind: Address, Default: "127.0.0.1:4222", field: func(c *Config) any { return &c.NATS.Embedded.Listen },
+		Doc: `where microservices and the nats CLI join, without authentication; "": in-process only`},
+	{Path: "nats.embedded.max_store", Kind: Size, Default: "10GiB", min: mib, max: maxStoreSize, field: func(c *Config) any { return &c.NATS.Embedded.MaxStore },
+		Doc: "what all streams together may take on disk"},
+	{Path: "streams", Kind: Streams, Default: defaultStreams, field: func(c *Config) any { return &c.Streams },
+		Doc: "the streams that keep events; replaces the default list"},
+	{Path: "streams[].name", Kind: Text,
+		Doc: "name of the stream as NATS knows it: 1 to 64 of A-Z a-z 0-9 _ -; required"},
+	{Path: "streams[].subjects", Kind: List,
+		Doc: "subject filters that it stores; required; no two streams may overlap"},
+	{Path: "streams[].max_age", Kind: Duration, Default: "168h",
+		Doc: "events older than this are removed; 0: no limit"},
+	{Path: "streams[].max_bytes", Kind: Size, Default: "4GiB", max: maxStoreSize,
+		Doc: "the oldest events are removed beyond this; reserved in max_store; 0: no limit"},
+	{Path: "streams[].dedupe", Kind: Duration, Default: "1h",
+		Doc: "how long a publish with the same key is known as a duplicate; at most max_age, which is the default where it is shorter"},
+	{Path: "streams[].replicas", Kind: Count, Default: "1", min: 1, max: 5,
+		Doc: "copies in a NATS cluster; the embedded server has 1"},
+	{Path: "auth.anonymous", Kind: Text, Default: anonymousDefault, field: func(c *Config) any { return &c.Auth.Anonymous },
+		Doc: `role of clients without a token; "" refuses them; the default is dev while listen is a loopback address, "" elsewhere`},
+	{Path: "roles", Kind: Roles, Default: defaultRoles, field: func(c *Config) any { return &c.Roles },
+		Doc: "what clients may do, by name of role; a role given here replaces the default one of that name as a whole"},
+	{Path: "roles.<name>.pub", Kind: List, Default: "[]",
+		Doc: "subject filters that may be published to; the token {user} stands for the user"},
+	{Path: "roles.<name>.sub", Kind: List, Default: "[]",
+		Doc: "subject filters that may be subscribed to"},
+	{Path: "roles.<name>.work", Kind: List, Default: "[]",
+		Doc: "subject filters of queues that may be worked on"},
+	{Path: "roles.<name>.req", Kind: List, Default: "[]",
+		Doc: "subject filters that requests may be sent to"},
+	{Path: "limits.max_clients", Kind: Count, Default: "100000", min: 1, max: 10 * million, field: func(c *Config) any { return &c.Limits.MaxClients },
+		Doc: "connections at a time; further ones are refused"},
+	{Path: "limits.max_message_bytes", Kind: Size, Default: "1MiB", min: kib, max: maxFrame, field: func(c *Config) any { return &c.Limits.MaxMessageBytes },
+		Doc: "one message of a client; a larger one closes its connection"},
+	{Path: "limits.max_subscriptions", Kind: Count, Default: "100", min: 1, max: million, field: func(c *Config) any { return &c.Limits.MaxSubscriptions },
+		Doc: "subscriptions per client"},
+	{Path: "limits.publish_rate", Kind: Rate, Default: "1000/s", field: func(c *Config) any { return &c.Limits.PublishRate },
+		Doc: "events that one client may publish per second (/s), minute (/m) or hour (/h)"},
+	{Path: "limits.per_address", Kind: Count, Default: "1000", min: 1, max: 10 * million, field: func(c *Config) any { return &c.Limits.PerAddress },
+		Doc: "connections per remote address"},
+	{Path: "limits.max_durables", Kind: Count, Default: "100", min: 1, max: million, field: func(c *Config) any { return &c.Limits.MaxDurables },
+		Doc: "durable subscriptions per user"},
+	{Path: "log.max_messages", Kind: Count, Default: "100000", min: 1, max: 100 * million, field: func(c *Config) any { return &c.Log.MaxMessages },
+		Doc: "events kept in memory, so that reconnects are not served from disk"},
+	{Path: "log.max_bytes", Kind: Size, Default: "64MiB", min: mib, max: tib, field: func(c *Config) any { return &c.Log.MaxBytes },
+		Doc: "memory for these events"},
+	{Path: "durable_inactive_threshold", Kind: Duration, Default: "72h", field: func(c *Config) any { return &c.DurableInactiveThreshold },
+		Doc: "a durable subscription that nobody uses for this long is deleted"},
+	{Path: "drain", Kind: Duration, Default: "10s", field: func(c *Config) any { return &c.Drain },
+		Doc: "time for a clean shutdown; what is not done by then is cut off"},
+	{Path: "ping.interval", Kind: Duration, Default: "25s", field: func(c *Config) any { return &c.Ping.Interval },
+		Doc: "how often a silent client is asked whether it is there"},
+	{Path: "ping.timeout", Kind: Duration, Default: "20s", field: func(c *Config) any { return &c.Ping.Timeout },
+		Doc: "how long its answer may take"},
+}
+
+// anonymousDefault is the registered default of auth.anonymous. The effective
+// one depends on listen; see defaultAnonymous.
+const anonymousDefault = "dev"
+
+const defaultStreams = `[{name: EVENTS, subjects: [events.>]}]`
+
+const defaultRoles = `{` +
+	`dev: {pub: [">"], sub: [">"], work: [">"], req: [">"]}, ` +
+	`user: {pub: [events.chat.>, jobs.*], sub: [events.chat.>, "events.users.{user}.>"], work: [], req: [svc.>]}}`
+
+// later are keys that are documented and belong to later releases. They get a
+// sentence of their own: nobody should look for a typing error.
+var later = []string{"queues", "socketio", "bridge", "auth.jwt", "auth.callout", "nats.embedded.cluster", "limits.auth_timeout"}
+
+// keyAt returns the key with this path.
+func keyAt(path string) (Key, bool) {
+	for _, k := range keys {
+		if k.Path == path {
+			return k, true
+		}
+	}
+	return Key{}, false
+}
+
+// section reports whether some key lies below the path.
+func section(path string) bool {
+	for _, k := range keys {
+		if strings.HasPrefix(k.Path, path+".") {
+			return true
+		}
+	}
+	return false
+}
+
+// laterKey returns the key of a later release that the path is or lies in.
+func laterKey(path string) (string, bool) {
+	for _, l := range later {
+		if path == l || strings.HasPrefix(path, l+".") {
+			return l, true
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,198 @@
+package config_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/jetway-io/jetway/config"
+)
+
+func load(t *testing.T, src config.Source) *config.Config {
+	t.Helper()
+	c, err := config.ParseOnly(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func flags(t *testing.T, args ...string) *pflag.FlagSet {
+	t.Helper()
+	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	config.RegisterFlags(fs)
+	fs.String("config", "", "a flag of the command's own")
+	if err := fs.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	return fs
+}
+
+func TestDefaults(t *testing.T) {
+	got := load(t, config.Source{}).WithoutOrigins()
+	want := config.Config{
+		Listen: "127.0.0.1:8080",
+		Admin:  config.Admin{Listen: "127.0.0.1:8081"},
+		NATS: config.NATS{Embedded: config.Embedded{
+			StoreDir: "./jetway-data", Listen: "127.0.0.1:4222", MaxStore: 10 << 30,
+		}},
+		AllowedOrigins: []string{},
+		Streams: []config.Stream{{
+			Name: "EVENTS", Subjects: []string{"events.>"}, MaxAge: 168 * time.Hour, MaxBytes: 4 << 30, Dedupe: time.Hour, Replicas: 1,
+		}},
+		Auth: config.Auth{Anonymous: "dev"},
+		Roles: map[string]config.Role{
+			"dev": {Pub: []string{">"}, Sub: []string{">"}, Work: []string{">"}, Req: []string{">"}},
+			"user": {Pub: []string{"events.chat.>", "jobs.*"}, Sub: []string{"events.chat.>", "events.users.{user}.>"},
+				Work: []string{}, Req: []string{"svc.>"}},
+		},
+		Limits: config.Limits{MaxClients: 100000, MaxMessageBytes: 1 << 20, MaxSubscriptions: 100, PublishRate: 1000,
+			PerAddress: 1000, MaxDurables: 100},
+		Log:                      config.Log{MaxMessages: 100000, MaxBytes: 64 << 20},
+		DurableInactiveThreshold: 72 * time.Hour,
+		Drain:                    10 * time.Second,
+		Ping:                     config.Ping{Interval: 25 * time.Second, Timeout: 20 * time.Second},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestLayers(t *testing.T) {
+	src := config.Source{
+		File: "jetway.yaml",
+		Text: []byte("listen: 127.0.0.1:1\ndrain: 1s\nlimits: {max_clients: 1}\nallowed_origins: [https://a.example]\nstreams: []\n"),
+	}
+	c := load(t, src)
+	if c.Listen != "127.0.0.1:1" || c.Drain != time.Second || len(c.Streams) != 0 {
+		t.Errorf("the file: %+v", c)
+	}
+	src.Env = []string{"JETWAY_LISTEN=127.0.0.1:2", "JETWAY_LIMITS_MAX_CLIENTS=2", "JETWAY_ADMIN_LISTEN=", "HOME=/x",
+		"JETWAY_ALLOWED_ORIGINS=https://b.example, https://c.example",
+		`JETWAY_STREAMS=[{"name":"E","subjects":["e.>"]}]`, "JETWAY_ROLES={dev: {pub: [a]}}"}
+	c = load(t, src)
+	if c.Listen != "127.0.0.1:2" || c.Limits.MaxClients != 2 || c.Drain != time.Second || c.Admin.Listen != "" {
+		t.Errorf("the environment over the file: %+v", c)
+	}
+	if !slices.Equal(c.AllowedOrigins, []string{"https://b.example", "https://c.example"}) || c.Streams[0].Name != "E" {
+		t.Errorf("lists: %v, %v", c.AllowedOrigins, c.Streams)
+	}
+	if r := c.Roles["dev"]; !slices.Equal(r.Pub, []string{"a"}) || len(r.Sub) != 0 {
+		t.Errorf("a role is replaced as a whole, got %+v", r)
+	}
+	src.Flags = flags(t, "--listen=127.0.0.1:3", "--nats.embedded.store_dir", "/x", "--config", "y", "--allowed_origins=")
+	c = load(t, src)
+	if c.Listen != "127.0.0.1:3" || c.Limits.MaxClients != 2 || c.NATS.Embedded.StoreDir != "/x" || len(c.AllowedOrigins) != 0 {
+		t.Errorf("flags over the environment: %+v", c)
+	}
+}
+
+func TestAnonymousDefault(t *testing.T) {
+	for listen, want := range map[string]string{
+		"127.0.0.1:8080": "dev", "[::1]:8080": "dev", "localhost:8080": "dev", "127.1.2.3:0": "dev",
+		":8080": "", "0.0.0.0:8080": "", "[::]:8080": "", "10.0.0.1:8080": "", "jetway.example:8080": "", "localhost.example:8080": "",
+	} {
+		if got := load(t, config.Source{Env: []string{"JETWAY_LISTEN=" + listen}}).Auth.Anonymous; got != want {
+			t.Errorf("listen %s: got %q, want %q", listen, got, want)
+		}
+	}
+}
+
+func TestProblemsOutsideTheFile(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		env  []string
+		args []string
+		want string
+	}{
+		{name: "unknown variable", env: []string{"JETWAY_LISTNE=x"}, want: `JETWAY_LISTNE: sets no known key: did you mean JETWAY_LISTEN?`},
+		{name: "level left out", env: []string{"JETWAY_STORE_DIR=x"}, want: `JETWAY_STORE_DIR: sets no known key: did you mean JETWAY_NATS_EMBEDDED_STORE_DIR?`},
+		{name: "of a later release", env: []string{"JETWAY_AUTH_JWT_SECRET=x"}, want: `JETWAY_AUTH_JWT_SECRET: "auth.jwt" is not available in this release: unset it`},
+		{name: "bad value", env: []string{"JETWAY_DRAIN=10"}, want: `JETWAY_DRAIN: drain: "10" is not a duration: write a number with ms, s, m, h or d, such as 30s or 7d`},
+		{name: "bad flag", args: []string{"--drain=10"}, want: `--drain: "10" is not a duration: write a number with ms, s, m, h or d, such as 30s or 7d`},
+		{name: "empty number", env: []string{"JETWAY_LOG_MAX_MESSAGES="}, want: `JETWAY_LOG_MAX_MESSAGES: log.max_messages: "" is not a whole number: write digits only, such as 1000`},
+		{name: "streams as text", env: []string{"JETWAY_STREAMS=EVENTS"}, want: `JETWAY_STREAMS: streams: is a list: write - {name: EVENTS, subjects: [events.>]}`},
+		{name: "broken text", env: []string{"JETWAY_ROLES={"}, want: `JETWAY_ROLES: roles: is not YAML or JSON text: write it on one line, as {dev: {`},
+		{name: "inside of text", args: []string{"--streams=[{name: a, subjects: [b.>], dedupe: x}]"}, want: `--streams: streams[0].dedupe: "x" is not a duration`},
+		{name: "a port that is not one", env: []string{"JETWAY_PORT=8080"}, want: `JETWAY_PORT: sets no known key`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := config.ParseOnly(config.Source{Env: tt.env, Flags: flags(t, tt.args...)})
+			if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
+				t.Errorf("got  %v\nwant %s", err, tt.want)
+			}
+		})
+	}
+}
+
+// Kubernetes sets these for a service named "jetway".
+func TestServiceLinks(t *testing.T) {
+	load(t, config.Source{Env: []string{
+		"JETWAY_SERVICE_HOST=10.0.0.1", "JETWAY_SERVICE_PORT=8080", "JETWAY_SERVICE_PORT_HTTP=8080", "JETWAY_PORT=tcp://10.0.0.1:8080",
+		"JETWAY_PORT_8080_TCP=tcp://10.0.0.1:8080", "JETWAY_PORT_8080_TCP_PROTO=tcp", "JETWAY_PORT_8080_TCP_PORT=8080",
+		"JETWAY_PORT_8080_TCP_ADDR=10.0.0.1", "JETWAY_NATS_SERVICE_HOST=10.0.0.2", "JETWAY_NATS_PORT=tcp://10.0.0.2:4222",
+	}})
+}
+
+func TestProblemsAreTyped(t *testing.T) {
+	_, err := config.Load(config.Source{File: "jetway.yaml", Text: []byte("drain: x\nlisten: y\n")})
+	var p *config.Problem
+	if !errors.As(err, &p) || p.Line != 1 || p.Key != "drain" || p.Where != "jetway.yaml:1" {
+		t.Errorf("got %+v", p)
+	}
+}
+
+func TestNoSuchFile(t *testing.T) {
+	_, err := config.Load(config.Source{File: "no-such.yaml"})
+	if err == nil || !strings.HasPrefix(err.Error(), "no-such.yaml: cannot be read (no such file or directory)") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// The check leaves nothing behind: a store directory that appears because of
+// a check would hide that it was misspelt.
+func TestStoreDirIsOnlyProbed(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := config.Load(config.Source{Env: []string{"JETWAY_NATS_EMBEDDED_STORE_DIR=" + filepath.Join(dir, "a", "b")}}); err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// An environment variable per key must not be that of another key, too.
+func TestNamesAreUnique(t *testing.T) {
+	seen := map[string]string{}
+	for _, k := range config.Keys() {
+		if k.Env() == "" {
+			continue
+		}
+		if other, ok := seen[k.Env()]; ok {
+			t.Errorf("%s sets %s and %s", k.Env(), other, k.Path)
+		}
+		seen[k.Env()] = k.Path
+		if fs := flags(t); fs.Lookup(k.Flag()) == nil {
+			t.Errorf("no flag for %s", k.Path)
+		}
+	}
+}
+
+func TestFlagHint(t *testing.T) {
+	for name, want := range map[string]string{
+		"listn": ": did you mean --listen?", "store-dir": ": did you mean --nats.embedded.store_dir?",
+		"queues.stream": `: "queues" is not available in this release`, "conifg": ": did you mean --config?", "zzzzzzzz": "",
+	} {
+		if got := config.FlagHint(name, []string{"config"}); got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+}

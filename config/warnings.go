@@ -1,0 +1,45 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Warnings returns what is allowed but dangerous or useless, one line each, in
+// the form of a [Problem].
+func (c *Config) Warnings() []string {
+	var out []string
+	warn := func(key, format string, args ...any) {
+		out = append(out, (&Problem{Where: c.at(key).String(), Key: key, Msg: fmt.Sprintf(format, args...), at: c.at(key)}).Error())
+	}
+	anonymous := c.Auth.Anonymous
+	switch {
+	case anonymous == "":
+		warn("auth.anonymous", `no client can connect: clients without a token are refused, and this release has no tokens; name a role, such as user, or listen on loopback`)
+	case !loopback(c.Listen):
+		warn("auth.anonymous", "everyone who can reach %s has the role %q (%s); use a role with fewer rights, or listen on loopback",
+			c.Listen, anonymous, c.Roles[anonymous].summary())
+	}
+	if anonymous != "" && slices.Contains(c.AllowedOrigins, "*") {
+		warn("allowed_origins", `with "*", any web page that is open in a browser that can reach %s may act with the role %q; list the origins of your pages`,
+			c.Listen, anonymous)
+	}
+	if a := c.NATS.Embedded.Listen; c.NATS.URL == "" && a != "" && !loopback(a) {
+		warn("nats.embedded.listen", "everyone who can reach %s may read and write everything, there is no authentication; keep it on loopback or behind a firewall", a)
+	}
+	if a := c.Admin.Listen; a != "" && !loopback(a) {
+		warn("admin.listen", "everyone who can reach %s is an administrator, there is no authentication; keep it on loopback or behind a firewall", a)
+	}
+	if c.Limits.MaxMessageBytes > c.Log.MaxBytes {
+		warn("log.max_bytes", "is less than limits.max_message_bytes (%s): larger events are not kept in memory; raise it", formatSize(c.Limits.MaxMessageBytes))
+	}
+	return out
+}
+
+// summary names what a role allows in one phrase.
+func (r Role) summary() string {
+	if slices.Contains(r.Pub, ">") && slices.Contains(r.Sub, ">") {
+		return "it may read and write everything"
+	}
+	return fmt.Sprintf("%d filters to publish, %d to subscribe", len(r.Pub), len(r.Sub))
+}

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# All checks, in the order of what fails soonest. The Go tests come last, so
+# that the output ends with their own summary; they run even if the end-to-end
+# tests have failed, which then decides the exit code.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/need.sh
+
+need_go
+need_cc
+./scripts/lint.sh
+
+e2e=0
+if [ -x e2e/run.sh ]; then
+	need_e2e
+	echo "== e2e"
+	./e2e/run.sh </dev/null || e2e=$?
+	[ "$e2e" = 0 ] || echo "e2e: failed with $e2e, see above; the Go tests follow" >&2
+fi
+
+echo "== go test -race ./..."
+go test -race -timeout 10m ./... </dev/null
+exit "$e2e"
