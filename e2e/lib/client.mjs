@@ -83,8 +83,8 @@ export function readAll(url, filter) {
     ws.on('message', (text) => {
       const f = JSON.parse(text);
       if ('hi' in f) ws.send(JSON.stringify({ sub: filter, from: 'first', id: 1 }));
+      else if ('err' in f) done(new Error(`${f.code}: ${f.msg}`)); // before `msg`, which is a field of it
       else if ('msg' in f) events.push(f);
-      else if ('err' in f) done(new Error(`${f.code}: ${f.msg}`));
       else if ('live' in f) done();
     });
   });
