@@ -41,17 +41,11 @@ func (v *flagValue) Type() string {
 }
 
 // FlagHint is the end of a sentence that refuses an unknown flag, given
-// without dashes: the flag that was meant, or why there is none. It is ""
-// when nothing is near. others are further flags of the command.
-func FlagHint(name string, others []string) string {
+// without dashes: the one of the command's flags that was meant, or why there
+// is none. It is "" when nothing is near.
+func FlagHint(name string, known []string) string {
 	if l, ok := laterKey(name); ok {
 		return ": " + quoted(l) + " is not available in this release"
 	}
-	names := append([]string(nil), others...)
-	for _, k := range keys {
-		if k.field != nil {
-			names = append(names, k.Flag())
-		}
-	}
-	return didYouMean(strings.ReplaceAll(name, "-", "_"), names, func(s string) string { return "--" + s })
+	return didYouMean(strings.ReplaceAll(name, "-", "_"), known, func(s string) string { return "--" + s })
 }
