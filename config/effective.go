@@ -67,7 +67,7 @@ func (c *Config) node(k Key) *yaml.Node {
 	case *int:
 		return bare(strconv.Itoa(*f))
 	case *int64:
-		return bare(formatSize(*f))
+		return bare(FormatSize(*f))
 	case *float64:
 		return bare(formatRate(*f))
 	case *time.Duration:
@@ -89,7 +89,7 @@ func streamsNode(streams []Stream) *yaml.Node {
 	for _, s := range streams {
 		list.Content = append(list.Content, pairs(
 			"name", text(s.Name), "subjects", flowList(s.Subjects),
-			"max_age", bare(formatDuration(s.MaxAge)), "max_bytes", bare(formatSize(s.MaxBytes)),
+			"max_age", bare(formatDuration(s.MaxAge)), "max_bytes", bare(FormatSize(s.MaxBytes)),
 			"dedupe", bare(formatDuration(s.Dedupe)), "replicas", bare(strconv.Itoa(s.Replicas))))
 	}
 	return list

@@ -30,7 +30,7 @@ func (c *Config) validateStreams(ps *problems) {
 	}
 	if c.NATS.URL == "" && total > c.NATS.Embedded.MaxStore {
 		ps.add(c.at("streams"), "streams", "reserve %s together, more than nats.embedded.max_store (%s): raise it, or lower their max_bytes",
-			formatSize(total), formatSize(c.NATS.Embedded.MaxStore))
+			FormatSize(total), FormatSize(c.NATS.Embedded.MaxStore))
 	}
 }
 

@@ -43,8 +43,8 @@ func parseSize(s string) (int64, error) {
 	return n * unit, nil
 }
 
-// formatSize writes the largest unit that divides the size.
-func formatSize(n int64) string {
+// FormatSize writes the largest unit that divides the size.
+func FormatSize(n int64) string {
 	for i := 3; i >= 0 && n > 0; i-- {
 		if u := sizeUnits[i]; n%u.bytes == 0 {
 			return strconv.FormatInt(n/u.bytes, 10) + u.suffix

@@ -31,7 +31,7 @@ func (c *Config) Warnings() []string {
 		warn("admin.listen", "everyone who can reach %s is an administrator, there is no authentication; keep it on loopback or behind a firewall", a)
 	}
 	if c.Limits.MaxMessageBytes > c.Log.MaxBytes {
-		warn("log.max_bytes", "is less than limits.max_message_bytes (%s): larger events are not kept in memory; raise it", formatSize(c.Limits.MaxMessageBytes))
+		warn("log.max_bytes", "is less than limits.max_message_bytes (%s): larger events are not kept in memory; raise it", FormatSize(c.Limits.MaxMessageBytes))
 	}
 	return out
 }

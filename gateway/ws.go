@@ -10,8 +10,8 @@ import (
 	"github.com/jetway-io/jetway/gateway/websock"
 )
 
-// anonymousUser is who a client without a token is.
-const anonymousUser = "anonymous"
+// AnonymousUser is who a client without a token is.
+const AnonymousUser = "anonymous"
 
 // subprotocol is echoed to clients that ask for it.
 const subprotocol = "jetway.v1"
@@ -54,7 +54,7 @@ func (s *Server) serveNative(w http.ResponseWriter, r *http.Request) {
 	session := native.New(conn, native.Options{
 		Bridge:           s.opts.Bridge,
 		Logger:           s.logger,
-		User:             anonymousUser,
+		User:             AnonymousUser,
 		Permissions:      s.opts.Anonymous,
 		MaxMessageBytes:  s.opts.MaxMessageBytes,
 		MaxSubscriptions: s.opts.MaxSubscriptions,

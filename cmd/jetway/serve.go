@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/config"
+	"github.com/jetway-io/jetway/examples/browser"
+	"github.com/jetway-io/jetway/gateway"
+	"github.com/jetway-io/jetway/jetstream"
+)
+
+// startTimeout bounds opening the store and reading the newest events into
+// memory. A large store that was not closed cleanly takes a while.
+const startTimeout = 5 * time.Minute
+
+func newServeCmd(m *Main) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve clients (the default command)",
+		Long: `Serve clients until SIGINT or SIGTERM, then drain: clients are told to come
+back, what they published is answered, and the store is closed. A second signal
+ends the process at once, which loses nothing that was acknowledged.
+
+Without any configuration it serves this machine alone, with a NATS server of
+its own and its data in ./jetway-data.`,
+		Example: `  jetway
+  jetway serve --config /etc/jetway/jetway.yaml
+  jetway serve --listen 127.0.0.1:9000 --nats.embedded.store_dir /var/lib/jetway
+  jetway serve --nats.url nats://nats-1:4222,nats://nats-2:4222`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := m.loadConfig(cmd)
+			if err != nil {
+				return err
+			}
+			return m.serve(cmd.Context(), c)
+		},
+	}
+	configFlags(cmd)
+	return cmd
+}
+
+// serve runs until ctx ends, and then drains.
+func (m *Main) serve(ctx context.Context, c *config.Config) error {
+	logger := slog.New(slog.NewTextHandler(m.Stderr, nil))
+	for _, w := range c.Warnings() {
+		logger.Warn(w)
+	}
+	s := &service{config: c, logger: logger}
+	if err := s.start(ctx); err != nil {
+		if ctx.Err() != nil {
+			err = nil // asked to stop while starting: not a failure
+		}
+		return errors.Join(err, s.stop())
+	}
+	s.announce(m)
+	<-ctx.Done()
+	logger.Info("draining", "at most", c.Drain)
+	return s.stop()
+}
+
+// service is everything that runs, in the order in which it starts.
+type service struct {
+	config *config.Config
+	logger *slog.Logger
+	broker *jetstream.Broker
+	bridge *bridge.Bridge
+	server *gateway.Server
+}
+
+func (s *service) start(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if s.broker, err = jetstream.Open(ctx, brokerOptions(s.config, s.logger)); err != nil {
+		return err
+	}
+	s.bridge = bridge.New(s.broker, bridge.Options{
+		Logger:       s.logger,
+		RingMessages: s.config.Log.MaxMessages,
+		RingBytes:    int(s.config.Log.MaxBytes),
+	})
+	if s.server, err = gateway.New(gatewayOptions(s.config, s.bridge, s.logger)); err != nil {
+		return err
+	}
+	if err := s.server.Start(ctx); err != nil {
+		return err
+	}
+	return s.bridge.Start(ctx)
+}
+
+// stop ends what start began, last first.
+func (s *service) stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.config.Drain)
+	defer cancel()
+	var errs []error
+	if s.server != nil {
+		errs = append(errs, s.server.Stop(ctx))
+	}
+	if s.bridge != nil {
+		errs = append(errs, s.bridge.Stop(ctx))
+	}
+	if s.broker != nil {
+		errs = append(errs, s.broker.Close(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+func brokerOptions(c *config.Config, logger *slog.Logger) jetstream.Options {
+	o := jetstream.Options{
+		Logger:      logger,
+		URL:         c.NATS.URL,
+		Credentials: c.NATS.Credentials,
+		Embedded: jetstream.EmbeddedOptions{
+			StoreDir:     c.NATS.Embedded.StoreDir,
+			SyncAlways:   c.NATS.Embedded.Sync == 0,
+			SyncInterval: c.NATS.Embedded.Sync,
+			Listen:       c.NATS.Embedded.Listen,
+			MaxStore:     c.NATS.Embedded.MaxStore,
+			// A message becomes a little larger on its way: headers, and base64
+			// the other way around does not.
+			MaxPayload: int(c.Limits.MaxMessageBytes) + 64<<10,
+		},
+		DurableInactive: c.DurableInactiveThreshold,
+		UserDurables:    c.Limits.MaxDurables,
+	}
+	for _, s := range c.Streams {
+		o.Streams = append(o.Streams, jetstream.StreamConfig{
+			Name: s.Name, Subjects: s.Subjects, MaxAge: s.MaxAge, MaxBytes: s.MaxBytes, Dedupe: s.Dedupe, Replicas: s.Replicas,
+		})
+	}
+	return o
+}
+
+func gatewayOptions(c *config.Config, b *bridge.Bridge, logger *slog.Logger) gateway.Options {
+	o := gateway.Options{
+		Bridge:           b,
+		Logger:           logger,
+		Listen:           c.Listen,
+		AdminListen:      c.Admin.Listen,
+		TLSCert:          c.TLS.Cert,
+		TLSKey:           c.TLS.Key,
+		AllowedOrigins:   c.AllowedOrigins,
+		MaxClients:       c.Limits.MaxClients,
+		MaxPerAddress:    c.Limits.PerAddress,
+		MaxMessageBytes:  int(c.Limits.MaxMessageBytes),
+		MaxSubscriptions: c.Limits.MaxSubscriptions,
+		PublishRate:      c.Limits.PublishRate,
+		PingInterval:     c.Ping.Interval,
+		PingTimeout:      c.Ping.Timeout,
+	}
+	if role, ok := c.Roles[c.Auth.Anonymous]; ok {
+		o.Anonymous = &bridge.Permissions{Pub: forAnonymous(role.Pub), Sub: forAnonymous(role.Sub)}
+		if c.Auth.Anonymous == devRole {
+			o.Page = browser.Page
+		}
+	}
+	return o
+}
+
+// devRole is the role that makes this development mode.
+const devRole = "dev"
+
+// forAnonymous fills in who a client without a token is.
+func forAnonymous(filters []string) []string {
+	filled := make([]string, len(filters))
+	for i, f := range filters {
+		filled[i] = strings.ReplaceAll(f, "{user}", gateway.AnonymousUser)
+	}
+	return filled
+}
+
+// announce says where to connect, where the data is, and what is open to whom.
+func (s *service) announce(m *Main) {
+	c := s.config
+	http, ws := "http", "ws"
+	if c.TLS.Cert != "" {
+		http, ws = "https", "wss"
+	}
+	line := func(what, format string, args ...any) {
+		fmt.Fprintf(m.Stdout, "%-9s %s\n", what, fmt.Sprintf(format, args...))
+	}
+	address := s.server.Addr()
+	fmt.Fprintln(m.Stdout, "Jetway is ready.")
+	if c.Auth.Anonymous == devRole {
+		line("page", "%s://%s/", http, address)
+	}
+	line("clients", "%s://%s/ws", ws, address)
+	if admin := s.server.AdminAddr(); admin != nil {
+		line("metrics", "http://%s/metrics", admin)
+	}
+	if c.NATS.URL != "" {
+		line("nats", "%s", s.broker.ClientURL())
+	} else {
+		if url := s.broker.ClientURL(); url != "" {
+			line("nats", "%s", url)
+		}
+		line("data", "%s (sync: %s, at most %s)", c.NATS.Embedded.StoreDir, syncText(c.NATS.Embedded.Sync), config.FormatSize(c.NATS.Embedded.MaxStore))
+	}
+	for _, stream := range c.Streams {
+		line("stream", "%s stores %s", stream.Name, strings.Join(stream.Subjects, ", "))
+	}
+	if role, ok := c.Roles[c.Auth.Anonymous]; ok {
+		line("open to", "everyone who reaches %s, as %q: may publish to %s and subscribe to %s", address, c.Auth.Anonymous, list(role.Pub), list(role.Sub))
+	} else {
+		line("open to", "nobody: auth.anonymous is empty, and this release takes no tokens")
+	}
+}
+
+func syncText(d time.Duration) string {
+	if d == 0 {
+		return "always"
+	}
+	return "every " + d.String()
+}
+
+func list(filters []string) string {
+	if len(filters) == 0 {
+		return "nothing"
+	}
+	return strings.Join(filters, ", ")
+}
