@@ -39,6 +39,7 @@ type Client struct {
 	bridge *Bridge
 	shard  *shard
 	opts   ClientOptions
+	writer func() // c.write; made once, as each go statement on a method makes one
 
 	mu       sync.Mutex
 	changed  sync.Cond       // replies written, publication answered, writer ended, or closed
@@ -58,29 +59,48 @@ type ref struct {
 	event *Event
 }
 
-// refQueue is the short queue of a client. Idle clients have none.
+// refQueue is the short queue of a client. Idle clients have none; most others
+// have a few references, so it starts small: with 10,000 clients on one
+// subject the memory that is touched per event decides.
 type refQueue struct {
-	refs  [queueEvents]ref
-	n     int
+	refs  []ref
 	bytes int
 }
 
-var refQueues = sync.Pool{New: func() any { return new(refQueue) }}
+const queueSmall = 8
+
+var (
+	smallQueues = sync.Pool{New: func() any { return &refQueue{refs: make([]ref, 0, queueSmall)} }}
+	largeQueues = sync.Pool{New: func() any { return &refQueue{refs: make([]ref, 0, queueEvents)} }}
+)
 
 func (q *refQueue) full(e *Event) bool {
-	return q.n == queueEvents || q.n > 0 && q.bytes+e.size() > queueBytes
+	return q != nil && (len(q.refs) == queueEvents || q.bytes+e.size() > queueBytes)
 }
 
-func (q *refQueue) push(sub *Subscription, e *Event) {
-	q.refs[q.n] = ref{sub, e}
-	q.n++
+// push adds a reference and returns the queue, which may be another one now.
+func (q *refQueue) push(sub *Subscription, e *Event) *refQueue {
+	if q == nil {
+		q = smallQueues.Get().(*refQueue)
+	} else if len(q.refs) == queueSmall {
+		large := largeQueues.Get().(*refQueue)
+		large.refs, large.bytes = append(large.refs, q.refs...), q.bytes
+		q.free()
+		q = large
+	}
+	q.refs = append(q.refs, ref{sub, e})
 	q.bytes += e.size()
+	return q
 }
 
 func (q *refQueue) free() {
-	clear(q.refs[:q.n])
-	q.n, q.bytes = 0, 0
-	refQueues.Put(q)
+	clear(q.refs)
+	q.refs, q.bytes = q.refs[:0], 0
+	if cap(q.refs) == queueSmall {
+		smallQueues.Put(q)
+	} else {
+		largeQueues.Put(q)
+	}
 }
 
 // offer hands a live event to a subscription of this client. When there is no
@@ -92,16 +112,13 @@ func (c *Client) offer(sub *Subscription, e *Event) {
 	if sub.phase != live || e.Stream == nil && sub.Filter != e.via {
 		return
 	}
-	if c.queue == nil {
-		c.queue = refQueues.Get().(*refQueue)
-	}
 	switch {
 	case sub.starved(), c.queue.full(e) && len(sub.slots) > 0:
 		c.fallBehindLocked(sub, e.index-1)
 	case c.queue.full(e):
 		c.bridge.stats.DroppedCore.Add(1)
 	default:
-		c.queue.push(sub, e)
+		c.queue = c.queue.push(sub, e)
 		if sub.max > 0 {
 			sub.owed++
 		}
@@ -128,7 +145,7 @@ func (c *Client) fallBehindLocked(sub *Subscription, cursor uint64) {
 func (c *Client) wakeLocked() {
 	if !c.writing && !c.closed {
 		c.writing = true
-		go c.write()
+		go c.writer()
 	}
 }
 

@@ -11,7 +11,14 @@ import (
 )
 
 // counter is a client that encodes a realistic frame and throws it away.
-type counter struct{ events, writes atomic.Int64 }
+type counter struct {
+	events, writes, want atomic.Int64
+	reached              chan struct{} // capacity 1
+}
+
+// expect makes wait return when n more events have come.
+func (c *counter) expect(n int) { c.want.Store(c.events.Load() + int64(n)) }
+func (c *counter) wait()        { <-c.reached }
 
 type counterForm struct{}
 
@@ -25,9 +32,11 @@ func (c *counter) Event(out *bridge.Output, d *bridge.Delivery) {
 	var tail [128]byte
 	out.Append(d.Pos.Append(tail[:0])...)
 	out.EndFrame()
-	c.events.Add(1)
+	if c.events.Add(1) == c.want.Load() {
+		c.reached <- struct{}{}
+	}
 }
-func (c *counter) Live(*bridge.Output, string, bridge.Position)                  {}
+func (c *counter) Live(*bridge.Output, string, bridge.Position)                 {}
 func (c *counter) Gap(*bridge.Output, string, bridge.Position, bridge.Position) {}
 func (c *counter) End(*bridge.Output, string, string)                           {}
 func (c *counter) Write(*bridge.Output) error                                   { c.writes.Add(1); return nil }
@@ -64,7 +73,7 @@ func BenchmarkFanOut(b *testing.B) {
 	for _, n := range []int{100, 10_000} {
 		b.Run(fmt.Sprintf("clients=%d", n), func(b *testing.B) {
 			br, broker := benchRig(b, bridge.Options{})
-			var c counter
+			c := counter{reached: make(chan struct{}, 1)}
 			for range n {
 				client := br.Connect(bridge.ClientOptions{User: "u", Permissions: everything, Encoder: &c, Transport: &c})
 				if err := client.Subscribe(context.Background(), bridge.SubscribeRequest{Filter: "events.chat.>"}, func(*bridge.Output, bridge.SubscribeAnswer) {}); err != nil {
@@ -74,10 +83,9 @@ func BenchmarkFanOut(b *testing.B) {
 			data := make([]byte, 128)
 			b.ReportAllocs()
 			for b.Loop() {
-				want := c.events.Load() + int64(n)
+				c.expect(n)
 				store(b, broker, "events.chat.1", data)
-				for c.events.Load() < want {
-				}
+				c.wait()
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/delivery")
 		})
@@ -97,13 +105,13 @@ func BenchmarkCatchUp(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				var c counter
+				c := counter{reached: make(chan struct{}, 1)}
+				c.expect(events)
 				client := br.Connect(bridge.ClientOptions{User: "u", Permissions: everything, Encoder: &c, Transport: &c})
 				if err := client.Subscribe(context.Background(), bridge.SubscribeRequest{Filter: "events.chat.>", From: "first"}, func(*bridge.Output, bridge.SubscribeAnswer) {}); err != nil {
 					b.Fatal(err)
 				}
-				for c.events.Load() < events {
-				}
+				c.wait()
 				client.Close()
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/events, "ns/delivery")

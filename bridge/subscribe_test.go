@@ -194,9 +194,11 @@ func TestCredit(t *testing.T) {
 
 func TestGapWhenTrimmedWhileAway(t *testing.T) {
 	g := newRig(t, bridge.Options{RingMessages: 16})
-	c, _ := g.connect(t)
+	c, r := g.connect(t)
+	all := subscribe(t, c, bridge.SubscribeRequest{Filter: "events.>"})
 	first := publish(t, c, "events.a", "1")
 	publishN(t, c, "events.a", 2, 100)
+	r.waitEvents(t, all.SID, 100) // the ring has moved on
 	g.broker.Trim(0, 51)
 	c2, r2 := g.connect(t)
 	a := subscribe(t, c2, bridge.SubscribeRequest{Filter: "events.>", From: first})

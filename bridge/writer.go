@@ -15,6 +15,7 @@ type writer struct {
 	todo  []*Subscription // those that are behind
 	ring  ringRead
 	items []item
+	next  Delivery // the one being encoded; here, lest each be allocated
 }
 
 var writers = sync.Pool{New: func() any {
@@ -35,6 +36,7 @@ func (c *Client) write() {
 		}
 		w.out.Reset()
 	}
+	w.next = Delivery{}
 	if cap(w.out.buf) > 4*corkBytes {
 		w.out = Output{}
 	}
@@ -50,7 +52,7 @@ func (c *Client) fill(w *writer) bool {
 		return false
 	}
 	if queue != nil {
-		for _, r := range queue.refs[:queue.n] {
+		for _, r := range queue.refs {
 			c.deliver(w, r.sub, r.event)
 		}
 		queue.free()
@@ -102,20 +104,14 @@ func (c *Client) take(w *writer) (queue *refQueue, more bool) {
 
 // keepActive drops the events of subscriptions that have ended since.
 func (q *refQueue) keepActive() {
-	kept := q.refs[:0]
-	for _, r := range q.refs[:q.n] {
-		if r.sub.phase != ended {
-			kept = append(kept, r)
-		}
-	}
-	clear(q.refs[len(kept):q.n])
-	q.n = len(kept)
+	q.refs = slices.DeleteFunc(q.refs, func(r ref) bool { return r.sub.phase == ended })
 }
 
 // deliver encodes one event for one subscription, unless its marks say that it
 // has passed it already.
 func (c *Client) deliver(w *writer, sub *Subscription, e *Event) {
-	d := Delivery{Event: e, SID: sub.SID}
+	d := &w.next
+	*d = Delivery{Event: e, SID: sub.SID}
 	if e.Stream != nil {
 		i := sub.at(e.Stream.Slot)
 		m := &sub.marks[i]
@@ -130,7 +126,7 @@ func (c *Client) deliver(w *writer, sub *Subscription, e *Event) {
 	} else if Reserved(e.Subject) {
 		return // a filter that begins with a wildcard must not bring NATS's own
 	}
-	c.opts.Encoder.Event(&w.out, &d)
+	c.opts.Encoder.Event(&w.out, d)
 	c.bridge.stats.Delivered.Add(1)
 }
 

@@ -59,7 +59,7 @@ func (c *Config) restore(k Key) {
 func (k Key) number(s string) (n int64, err error) {
 	format := formatCount
 	if k.Kind == Size {
-		format = formatSize
+		format = FormatSize
 		n, err = parseSize(s)
 	} else {
 		n, err = parseCount(s)

@@ -15,7 +15,6 @@ func (c *Config) WithoutOrigins() Config {
 
 var (
 	ParseSize      = parseSize
-	FormatSize     = formatSize
 	ParseDuration  = parseDuration
 	FormatDuration = formatDuration
 	ParseRate      = parseRate

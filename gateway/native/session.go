@@ -94,7 +94,7 @@ func (s *Session) Run() {
 		return
 	}
 	for {
-		msg, text, err := s.conn.ReadMessage()
+		msg, text, err := s.conn.ReadMessage(nil)
 		if err != nil {
 			s.readFailed(err)
 			return
@@ -247,14 +247,13 @@ func (s *Session) handle(msg []byte, text bool) bool {
 	return false
 }
 
-// parse reads a message. It copies it: what is published must outlive the
-// connection's buffer, and one copy costs less than one for each part.
+// parse reads a message, which is the frame's own from now on.
 func parse(msg []byte, text bool) (*Frame, error) {
 	f := &Frame{}
 	if !text {
 		return f, &bridge.Error{Code: bridge.CodeBadFrame, Msg: "a binary message", Hint: `send text: one JSON object; bytes go into "b64"`}
 	}
-	return f, Parse(append([]byte(nil), msg...), f)
+	return f, Parse(msg, f)
 }
 
 // refuse answers with an error.
