@@ -1,0 +1,32 @@
+// Package jetstream implements [bridge.Broker] with NATS JetStream: an
+// embedded nats-server in this process, or a connection to an external one.
+//
+// # Place in the flow
+//
+// Upstream: Publish → committer.enqueue → committer.run → nats-server → ack →
+// done. Downstream: nats-server → tail.receive → Follower. History: Read and
+// its sisters → history connection → direct get. No NATS type appears in an
+// exported signature.
+//
+// # Invariants
+//
+//   - A done function is called exactly once, also by timeouts and by Close.
+//   - The messages of one owner are stored in the order of their publication.
+//   - A tail hands over each sequence at most once, ascending, and says what it
+//     could not hand over; see tail.go.
+//   - A stream is never changed in a way that loses messages; see streams.go.
+//   - Another incarnation of a stream has another tag: it was made again, or
+//     its sequences went back; see incarnation.go.
+//
+// # Concurrency
+//
+// Everything exported is safe for concurrent use. Goroutines: one committer
+// per stream, one watcher for all streams, and one per Follow (the caller's).
+// nats.go adds its own. [Broker.Close] waits for all of them.
+//
+// # Connections
+//
+// Two: one for publishing, tails and control, one for history. nats-server
+// answers a direct get inside the loop that reads its client's connection, so
+// that a long read would hold up the publishes behind it.
+package jetstream

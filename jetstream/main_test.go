@@ -1,0 +1,183 @@
+package jetstream_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/jetstream"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if code == 0 && leaked() {
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// leaked reports goroutines of this module, nats.go or nats-server that remain.
+func leaked() bool {
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		buf := make([]byte, 1<<20)
+		stacks := strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n")
+		var left []string
+		for _, s := range stacks[1:] {
+			if strings.Contains(s, "jetway/jetstream") || strings.Contains(s, "nats.go@") || strings.Contains(s, "nats-server/v2@") {
+				left = append(left, s)
+			}
+		}
+		if len(left) == 0 {
+			return false
+		}
+		if time.Now().After(deadline) {
+			fmt.Fprintf(os.Stderr, "%d goroutines remain:\n%s\n", len(left), strings.Join(left, "\n\n"))
+			return true
+		}
+		runtime.Gosched()
+	}
+}
+
+// events is the stream that most tests use.
+var events = jetstream.StreamConfig{Name: "EVENTS", Subjects: []string{"events.>"}, Dedupe: time.Minute}
+
+// options are those of a small embedded broker.
+func options(tb testing.TB, edit ...func(*jetstream.Options)) jetstream.Options {
+	o := jetstream.Options{
+		Embedded: jetstream.EmbeddedOptions{StoreDir: tb.TempDir(), MaxStore: 1 << 30},
+		Streams:  []jetstream.StreamConfig{events},
+	}
+	for _, e := range edit {
+		e(&o)
+	}
+	return o
+}
+
+func always(o *jetstream.Options) { o.Embedded.SyncAlways = true }
+
+// open starts a broker that ends with the test.
+func open(tb testing.TB, o jetstream.Options) *jetstream.Broker {
+	tb.Helper()
+	b, err := jetstream.Open(tb.Context(), o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { shut(tb, b) })
+	return b
+}
+
+func shut(tb testing.TB, b *jetstream.Broker) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := b.Close(ctx); err != nil {
+		tb.Error(err)
+	}
+}
+
+// eventually polls until ok, or fails.
+func eventually(tb testing.TB, what string, ok func() bool) {
+	tb.Helper()
+	deadline := time.Now().Add(15 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			tb.Fatalf("not in time: %s", what)
+		}
+		runtime.Gosched()
+	}
+}
+
+// result is what done was called with.
+type result struct {
+	bridge.Receipt
+	err error
+}
+
+// publish publishes and waits.
+func publish(tb testing.TB, b *jetstream.Broker, p *bridge.Publication) result {
+	tb.Helper()
+	c := make(chan result, 1)
+	b.Publish(p, func(r bridge.Receipt, err error) { c <- result{r, err} })
+	select {
+	case r := <-c:
+		return r
+	case <-time.After(20 * time.Second):
+		tb.Fatal("a publish was never answered")
+		panic("unreachable")
+	}
+}
+
+// fill stores n messages on the subjects in turn.
+func fill(tb testing.TB, b *jetstream.Broker, n int, subjects ...string) {
+	tb.Helper()
+	var wg sync.WaitGroup
+	room := make(chan struct{}, 4096)
+	for i := range n {
+		wg.Add(1)
+		room <- struct{}{}
+		b.Publish(&bridge.Publication{Subject: subjects[i%len(subjects)], Data: fmt.Appendf(nil, "%d", i), Owner: "filler"}, func(_ bridge.Receipt, err error) {
+			if err != nil {
+				tb.Error(err)
+			}
+			<-room
+			wg.Done()
+		})
+	}
+	wg.Wait()
+}
+
+// follower records what a tail hands over.
+type follower struct {
+	mu      sync.Mutex
+	seqs    []uint64
+	last    *bridge.Event
+	stream  *bridge.Stream
+	reached []uint64
+	lost    []bridge.Range
+	renewed []*bridge.Stream
+	gone    int
+}
+
+func (f *follower) lock(fn func()) { f.mu.Lock(); defer f.mu.Unlock(); fn() }
+
+func (f *follower) Append(e *bridge.Event) {
+	f.lock(func() { f.seqs, f.last = append(f.seqs, e.Seq), e })
+}
+
+func (f *follower) Reached(s *bridge.Stream, seq uint64) {
+	f.lock(func() { f.stream, f.reached = s, append(f.reached, seq) })
+}
+
+func (f *follower) Lost(_ *bridge.Stream, after, next uint64) {
+	f.lock(func() { f.lost = append(f.lost, bridge.Range{After: after, Next: next}) })
+}
+
+func (f *follower) Renewed(s *bridge.Stream) { f.lock(func() { f.renewed = append(f.renewed, s) }) }
+func (f *follower) Gone(*bridge.Stream)      { f.lock(func() { f.gone++ }) }
+
+func (f *follower) is(ok func() bool) func() bool {
+	return func() (yes bool) { f.lock(func() { yes = ok() }); return }
+}
+
+// follow starts a tail that ends with the test.
+func follow(tb testing.TB, b *jetstream.Broker, from uint64) *follower {
+	tb.Helper()
+	f := &follower{}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- b.Follow(ctx, 0, from, f) }()
+	tb.Cleanup(func() {
+		cancel()
+		if err := <-done; err != context.Canceled {
+			tb.Errorf("Follow returned %v", err)
+		}
+	})
+	return f
+}

@@ -1,0 +1,134 @@
+package jetstream
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Defaults of [Options]; an absent (zero) value means these.
+const (
+	DefaultTimeout         = 5 * time.Second
+	DefaultDurableInactive = 72 * time.Hour
+	DefaultMaxDurables     = 10_000
+	DefaultUserDurables    = 20
+	DefaultSyncInterval    = 2 * time.Minute
+	DefaultMaxStore        = 10 << 30
+	DefaultQueueMessages   = 50_000
+	DefaultQueueBytes      = 64 << 20
+)
+
+// Options says where the messages are and how they are kept. The zero value,
+// given a store directory and a stream, is usable.
+type Options struct {
+	// Logger receives what operators should know, nats-server's own log
+	// included. Nil discards it.
+	Logger *slog.Logger
+
+	// URL of an external NATS server or cluster ("nats://a:4222,nats://b:4222").
+	// Empty runs a server inside this process, see Embedded.
+	URL string
+
+	// Credentials is the path of a NATS credentials file for URL; empty for none.
+	Credentials string
+
+	// Embedded configures the server inside this process. Not used with URL.
+	Embedded EmbeddedOptions
+
+	// Streams are made or updated at Open; their order gives the slots.
+	Streams []StreamConfig
+
+	// DurableInactive is how long a durable subscription may be unused before
+	// it is deleted. 0 means 72 h; negative, never.
+	DurableInactive time.Duration
+
+	// MaxDurables is how many consumers a stream of the embedded server may
+	// have (nats-server's own default is 1,000). It bounds memory (40 KB each)
+	// and the time a shutdown takes (10 ms each). 0 means 10,000.
+	MaxDurables int
+
+	// UserDurables is how many durable subscriptions one user may have on one
+	// stream: without it one user could take all of MaxDurables. 0 means 20;
+	// negative, no limit.
+	UserDurables int
+
+	// Timeout is how long the broker waits for an answer from NATS before it
+	// gives up with CodeUnavailable. 0 means 5 s.
+	Timeout time.Duration
+
+	// QueueMessages and QueueBytes bound what may wait to be stored, per
+	// stream: beyond it a publish is refused at once instead of taking memory.
+	// 0 means 50,000 messages and 64 MiB.
+	QueueMessages int
+	QueueBytes    int
+}
+
+// EmbeddedOptions configures the nats-server inside this process.
+type EmbeddedOptions struct {
+	// StoreDir is the directory of the streams. It is created if need be and
+	// locked: one process at a time. Required.
+	StoreDir string
+
+	// SyncAlways makes every acknowledged message survive a power cut: it is
+	// on disk, not only in the system's cache. The committer groups messages
+	// so that they share the cost. A crash of the process loses nothing either
+	// way.
+	SyncAlways bool
+
+	// SyncInterval is how often the store is synced without SyncAlways: about
+	// what a power cut may lose. 0 means 2 min.
+	SyncInterval time.Duration
+
+	// Listen is the address at which microservices and the nats command can
+	// join ("127.0.0.1:4222"; port 0 picks a free one, see [Broker.ClientURL]).
+	// Empty: no listener, this process only.
+	Listen string
+
+	// MaxStore is how many bytes the streams may take on disk altogether. More
+	// than what is free there is refused at Open: a full disk freezes streams
+	// until a restart, a full MaxStore is a clean error. 0 means 10 GiB.
+	MaxStore int64
+
+	// MaxPayload is the largest message in bytes, headers included. 0 means
+	// nats-server's default, 1 MiB.
+	MaxPayload int
+}
+
+// StreamConfig is a stream to be made, or to be brought in line without ever
+// losing a message: a change that would is refused at Open.
+type StreamConfig struct {
+	Name     string        // as NATS knows it
+	Subjects []string      // the subject filters that it stores
+	MaxAge   time.Duration // messages older than this are dropped; 0 keeps them
+	MaxBytes int64         // oldest messages are dropped beyond this size; 0: no limit
+	Dedupe   time.Duration // window in which a publication's ID is remembered; 0: as it is, 2 min for a new stream
+	Replicas int           // copies in a cluster; 0: as it is, 1 for a new stream
+}
+
+// withDefaults returns a copy in which absent values have their defaults.
+func (o Options) withDefaults() Options {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	def := func(p *time.Duration, d time.Duration) {
+		if *p == 0 {
+			*p = d
+		}
+	}
+	num := func(p *int, d int) {
+		if *p == 0 {
+			*p = d
+		}
+	}
+	def(&o.Timeout, DefaultTimeout)
+	def(&o.DurableInactive, DefaultDurableInactive)
+	def(&o.Embedded.SyncInterval, DefaultSyncInterval)
+	num(&o.MaxDurables, DefaultMaxDurables)
+	num(&o.UserDurables, DefaultUserDurables)
+	num(&o.QueueMessages, DefaultQueueMessages)
+	num(&o.QueueBytes, DefaultQueueBytes)
+	if o.Embedded.MaxStore == 0 {
+		o.Embedded.MaxStore = DefaultMaxStore
+	}
+	o.Streams = append([]StreamConfig(nil), o.Streams...)
+	return o
+}
