@@ -25,6 +25,7 @@ type Config struct {
 
 	origins map[string]origin // by path of the key; absent: the default
 	file    string            // as named by the source; "" without a file
+	stray   []string          // JETWAY_ variables that set no key
 }
 
 // Admin is the listener for operators.

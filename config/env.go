@@ -16,22 +16,27 @@ var (
 	linkURL     = regexp.MustCompile(`^JETWAY_([A-Z0-9_]+_)?PORT=(tcp|udp|sctp)://`)
 )
 
+// urlVariable is where the client commands find the gateway; it sets no key.
+const urlVariable = envPrefix + "URL"
+
 // envKey finds the key that a variable sets. Names are resolved against the
-// table, because "_" separates both levels and words.
-func envKey(name, value string, at origin, ps *problems) (Key, bool) {
+// table, because "_" separates both levels and words. A name that is close to
+// a known one is a mistake; one that is not belongs to somebody else's script,
+// which is worth a warning and no refusal: stray.
+func envKey(name, value string, at origin, ps *problems) (key Key, ok, stray bool) {
 	for _, k := range keys {
 		if k.Env() == name {
-			return k, true
+			return k, true, false
 		}
 	}
-	if serviceLink.MatchString(name) || linkURL.MatchString(name+"="+value) {
-		return Key{}, false
+	if name == urlVariable || serviceLink.MatchString(name) || linkURL.MatchString(name+"="+value) {
+		return Key{}, false, false
 	}
 	rest := strings.TrimPrefix(name, envPrefix)
 	for _, l := range later {
 		if up := envName(l); rest == up || strings.HasPrefix(rest, up+"_") {
 			ps.add(at, "", "%q is not available in this release: unset it", l)
-			return Key{}, false
+			return Key{}, false, false
 		}
 	}
 	var names []string
@@ -40,8 +45,11 @@ func envKey(name, value string, at origin, ps *problems) (Key, bool) {
 			names = append(names, envName(k.Path))
 		}
 	}
-	ps.add(at, "", "sets no known key%s", didYouMean(rest, names, func(s string) string { return envPrefix + s }))
-	return Key{}, false
+	if meant := nearest(rest, names); meant != "" {
+		ps.add(at, "", "sets no known key: did you mean %s?", envPrefix+meant)
+		return Key{}, false, false
+	}
+	return Key{}, false, true
 }
 
 func envName(path string) string { return strings.ToUpper(strings.ReplaceAll(path, ".", "_")) }

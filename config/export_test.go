@@ -9,7 +9,7 @@ func ParseOnly(src Source) (*Config, error) {
 // WithoutOrigins is the values alone, for comparing.
 func (c *Config) WithoutOrigins() Config {
 	v := *c
-	v.origins, v.file = nil, ""
+	v.origins, v.file, v.stray = nil, "", nil
 	return v
 }
 

@@ -76,7 +76,10 @@ func (c *Config) loadEnv(k *koanf.Koanf, src Source, ps *problems) error {
 		EnvironFunc: func() []string { return src.Env },
 		TransformFunc: func(name, value string) (string, any) {
 			at := origin{layer: fromEnv, name: name}
-			key, ok := envKey(name, value, at, ps)
+			key, ok, stray := envKey(name, value, at, ps)
+			if stray {
+				c.stray = append(c.stray, name)
+			}
 			if !ok {
 				return "", nil
 			}

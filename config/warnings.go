@@ -12,6 +12,9 @@ func (c *Config) Warnings() []string {
 	warn := func(key, format string, args ...any) {
 		out = append(out, (&Problem{Where: c.at(key).String(), Key: key, Msg: fmt.Sprintf(format, args...), at: c.at(key)}).Error())
 	}
+	for _, name := range c.stray {
+		out = append(out, name+": sets no key of Jetway's; it is ignored")
+	}
 	anonymous := c.Auth.Anonymous
 	switch {
 	case anonymous == "":

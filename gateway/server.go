@@ -129,7 +129,8 @@ func (s *Server) serve(l net.Listener, h http.Handler) {
 	}
 	s.http = append(s.http, server)
 	s.serving.Go(func() {
-		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		// Stop closes the listener first and the server last.
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) && !s.isDraining() {
 			s.logger.Error("the listener failed", "address", l.Addr().String(), "error", err)
 		}
 	})

@@ -67,6 +67,7 @@ working directory if it is there, then from JETWAY_ variables, then from flags.`
 	root.SetErr(m.Stderr)
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
+		newServeCmd(m),
 		newCheckCmd(m),
 		newConfigCmd(m),
 		newVersionCmd(m),
