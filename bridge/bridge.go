@@ -57,6 +57,7 @@ type Bridge struct {
 	stats     *Stats
 	ctx       context.Context // ends with Stop
 	cancel    context.CancelFunc
+	states    []*stateCall           // by slot
 	acked     []atomic.Pointer[mark] // by slot, the newest message published here
 
 	work    sync.WaitGroup // goroutines that Stop waits for
@@ -91,6 +92,7 @@ func New(broker Broker, opts Options) *Bridge {
 	b.hub = newHub(b.log, b.stats)
 	for slot := range streams {
 		b.histories = append(b.histories, &history{bridge: b, slot: slot})
+		b.states = append(b.states, &stateCall{})
 	}
 	return b
 }
@@ -145,16 +147,26 @@ func (b *Bridge) warmFrom(state StreamState) uint64 {
 	return max(state.First, 1, state.Last+1-min(n, state.Last))
 }
 
+// trimPause is how long the ring may hold what a stream has trimmed.
+const trimPause = time.Second
+
 // tick does what is to be done now and then.
 func (b *Bridge) tick() {
-	ticker := time.NewTicker(durableTouch)
-	defer ticker.Stop()
+	trim, touch := time.NewTicker(trimPause), time.NewTicker(durableTouch)
+	defer trim.Stop()
+	defer touch.Stop()
 	for {
 		select {
 		case <-b.ctx.Done():
 			return
-		case <-ticker.C:
+		case <-touch.C:
 			b.touchDurables()
+		case <-trim.C:
+			for slot := range b.states {
+				ctx, cancel := context.WithTimeout(b.ctx, readTimeout)
+				_, _ = b.state(ctx, slot) // whoever needs it will see the error
+				cancel()
+			}
 		}
 	}
 }

@@ -93,7 +93,7 @@ func (b *Bridge) newest(s *Stream) uint64 {
 
 // beforeFirst is the sequence before the oldest message that a stream keeps.
 func (b *Bridge) beforeFirst(ctx context.Context, s *Stream) (uint64, error) {
-	state, err := b.broker.State(ctx, s.Slot)
+	state, err := b.state(ctx, s.Slot)
 	return max(state.First, 1) - 1, err
 }
 
@@ -128,8 +128,7 @@ func (b *Bridge) locateLastN(ctx context.Context, scope []*Stream, r SubscribeRe
 	})
 }
 
-// locatePosition goes on where a client left off. What the ring covers is
-// answered from memory, so that a crowd can come back at once.
+// locatePosition goes on where a client left off.
 func (b *Bridge) locatePosition(ctx context.Context, scope []*Stream, pos Position) (*start, error) {
 	at := &start{}
 	var next Position
@@ -161,16 +160,12 @@ func (b *Bridge) locatePosition(ctx context.Context, scope []*Stream, pos Positi
 // incarnation: then delivery starts at the oldest message kept.
 func (b *Bridge) locateMark(ctx context.Context, s *Stream, pos Position) (m mark, missing bool, err error) {
 	seq, ok := pos.Seq(s.Tag)
-	_, floor := b.log.floor(s.Slot)
-	if ok && seq >= floor && seq <= b.newest(s) {
-		return mark{s, seq}, false, nil
-	}
-	state, err := b.broker.State(ctx, s.Slot)
+	state, err := b.state(ctx, s.Slot)
 	if err != nil {
 		return mark{}, false, err
 	}
 	first := max(state.First, 1)
-	if ok && seq+1 >= first && seq <= state.Last {
+	if ok && seq+1 >= first && seq <= max(state.Last, b.newest(s)) {
 		return mark{s, seq}, false, nil
 	}
 	return mark{s, first - 1}, ok || b.foreign(pos), nil
@@ -194,7 +189,7 @@ func (b *Bridge) foreign(pos Position) bool {
 func (b *Bridge) untilNow(ctx context.Context, scope []*Stream) ([]mark, error) {
 	until := make([]mark, 0, len(scope))
 	for _, s := range scope {
-		state, err := b.broker.State(ctx, s.Slot)
+		state, err := b.state(ctx, s.Slot)
 		if err != nil {
 			return nil, err
 		}

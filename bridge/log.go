@@ -122,7 +122,7 @@ func (l *Log) evict() {
 		return // the stream was cut since
 	}
 	s.entries.pop()
-	s.floor, s.floorIndex = e.Seq, e.index
+	s.floor, s.floorIndex = max(s.floor, e.Seq), e.index
 	if q := l.subjects[e.Subject]; q.pop() == 0 {
 		delete(l.subjects, e.Subject)
 	}
@@ -158,6 +158,30 @@ func (l *Log) cut(s *Stream, seq uint64) {
 	at.stream, at.floor, at.floorIndex = s, seq, l.next-1
 	at.moveHead(seq)
 	l.grewLocked()
+}
+
+// trimmed says that the stream keeps nothing before the sequence first. Nor
+// does the ring then: what was purged must not come out of it, and a client
+// that missed it is told so, whether or not memory still had it.
+func (l *Log) trimmed(s *Stream, first uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at := &l.streams[s.Slot]
+	if at.stream != s || first == 0 || first-1 <= at.floor {
+		return
+	}
+	at.floor = first - 1
+	for at.entries.len() > 0 {
+		e := l.ring[at.entries.front()%uint64(len(l.ring))]
+		if e.Seq >= first {
+			return
+		}
+		at.entries.pop()
+		at.floorIndex = e.index
+		if q := l.subjects[e.Subject]; q.pop() == 0 {
+			delete(l.subjects, e.Subject)
+		}
+	}
 }
 
 // head returns the index of the newest entry.

@@ -193,7 +193,13 @@ func TestCredit(t *testing.T) {
 }
 
 func TestGapWhenTrimmedWhileAway(t *testing.T) {
-	g := newRig(t, bridge.Options{RingMessages: 16})
+	for _, ring := range []int{16, 1000} { // what was trimmed does not come out of the ring either
+		t.Run(fmt.Sprint("ring ", ring), func(t *testing.T) { gapWhenTrimmedWhileAway(t, ring) })
+	}
+}
+
+func gapWhenTrimmedWhileAway(t *testing.T, ring int) {
+	g := newRig(t, bridge.Options{RingMessages: ring})
 	c, r := g.connect(t)
 	all := subscribe(t, c, bridge.SubscribeRequest{Filter: "events.>"})
 	first := publish(t, c, "events.a", "1")
