@@ -2,7 +2,9 @@ package brokertest
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"github.com/jetway-io/jetway/bridge"
 )
@@ -156,32 +158,37 @@ func testListenStop(r *rig) {
 	r.send("live.a", "3") // nobody listens: that is no error
 }
 
+// testListenStopRace stops while fn is running and more is on its way. A call
+// that is seen after stop returned might as well have begun after it: so stop
+// waits for it.
 func testListenStopRace(r *rig) {
 	for range 20 {
 		var (
-			mu      sync.Mutex
-			stopped bool
+			stopped atomic.Bool
 			wg      sync.WaitGroup
 		)
+		running := make(chan struct{}, 1000)
 		stop, err := r.Listen("live.>", func(*bridge.Event) {
-			mu.Lock()
-			defer mu.Unlock()
-			if stopped {
-				r.Error("fn was called after stop had returned")
+			running <- struct{}{}
+			for range 1000 {
+				runtime.Gosched()
+				if stopped.Load() {
+					r.Error("fn runs after stop has returned")
+					return
+				}
 			}
 		})
 		r.ok("Listen", err)
 		for range 2 {
 			wg.Go(func() {
-				for range 50 {
+				for range 10 {
 					r.Publish(core("live.a", "x"), func(bridge.Receipt, error) {})
 				}
 			})
 		}
+		r.await(running, "fn to run")
 		stop()
-		mu.Lock()
-		stopped = true
-		mu.Unlock()
+		stopped.Store(true)
 		wg.Wait()
 	}
 }
