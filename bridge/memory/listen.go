@@ -18,8 +18,9 @@ type signal struct {
 }
 
 // Listen implements [bridge.Broker]. fn is called in the goroutines of the
-// publishers, one call at a time, in the order of publishing. It may publish;
-// it must not call stop, which waits for it to return.
+// publishers, one call at a time, in the order of publishing. It may publish.
+// stop waits for it to return: fn must not call stop, and nobody may call stop
+// while holding a lock that fn takes.
 func (b *Broker) Listen(filter string, fn func(*bridge.Event)) (stop func(), err error) {
 	if err := bridge.ValidFilter(filter); err != nil {
 		return nil, err

@@ -1,0 +1,31 @@
+package memory_test
+
+import (
+	"testing"
+
+	"github.com/jetway-io/jetway/bridge/brokertest"
+	"github.com/jetway-io/jetway/bridge/memory"
+)
+
+func TestBroker(t *testing.T) {
+	brokertest.Run(t, func(t *testing.T, streams ...brokertest.Stream) brokertest.Broker {
+		var o memory.Options
+		for _, s := range streams {
+			o.Streams = append(o.Streams, memory.Stream{
+				Name: s.Name, Subjects: s.Subjects, MaxAge: s.MaxAge, MaxBytes: s.MaxBytes, Dedupe: s.Dedupe,
+			})
+		}
+		return open(t, o)
+	})
+}
+
+// open opens a broker for the life of the test.
+func open(t *testing.T, o memory.Options) *memory.Broker {
+	t.Helper()
+	b, err := memory.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	return b
+}
