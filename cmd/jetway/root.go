@@ -68,6 +68,8 @@ working directory if it is there, then from JETWAY_ variables, then from flags.`
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		newServeCmd(m),
+		newPubCmd(m),
+		newSubCmd(m),
 		newCheckCmd(m),
 		newConfigCmd(m),
 		newVersionCmd(m),

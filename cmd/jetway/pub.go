@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/gateway/native/client"
+)
+
+// pubFlags are what pub is told.
+type pubFlags struct {
+	url    string
+	key    string
+	ttl    time.Duration
+	ifPos  string
+	head   map[string]string
+	raw    bool
+	lines  bool
+	asJSON bool
+}
+
+func newPubCmd(m *Main) *cobra.Command {
+	var f pubFlags
+	cmd := &cobra.Command{
+		Use:   "pub SUBJECT [DATA|-]",
+		Short: "Publish an event, and wait until it is stored",
+		Long: `Publish an event, and wait until it is stored.
+
+DATA that is JSON is sent as it is, anything else as a JSON string; --raw sends
+the bytes. "-", or nothing, reads standard input to its end; with --lines each
+line is an event of its own, many of them in flight at a time.`,
+		Example: `  jetway pub events.chat.1 '{"text":"hello"}'
+  jetway pub events.chat.1 hello --key 7f3a
+  jetway pub events.files.1 - --raw < picture.png
+  seq 1000 | jetway pub events.numbers --lines`,
+		Args: cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f.url = cmd.Flag("url").Value.String()
+			if f.lines && (f.key != "" || f.ifPos != "") {
+				return usagef(cmd, "--key and --if are for one event, --lines for many")
+			}
+			return m.pub(cmd.Context(), f, args)
+		},
+	}
+	m.urlFlag(cmd)
+	cmd.Flags().StringVar(&f.key, "key", "", "idempotency key: the same key again is not stored again")
+	cmd.Flags().DurationVar(&f.ttl, "ttl", 0, "drop the event after this, in whole seconds")
+	cmd.Flags().StringVar(&f.ifPos, "if", "", "store it only if this is the position of the subject's last event")
+	cmd.Flags().StringToStringVar(&f.head, "head", nil, "headers, name=value")
+	cmd.Flags().BoolVar(&f.raw, "raw", false, "send the bytes as they are, not as JSON")
+	cmd.Flags().BoolVar(&f.lines, "lines", false, "an event for each line of standard input")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON object for each event")
+	return cmd
+}
+
+func (m *Main) pub(ctx context.Context, f pubFlags, args []string) error {
+	c, err := dial(ctx, f.url)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	subject := args[0]
+	if f.lines {
+		return m.pubLines(ctx, c, f, subject)
+	}
+	data := []byte(nil)
+	if len(args) == 2 && args[1] != "-" {
+		data = []byte(args[1])
+	} else if data, err = io.ReadAll(m.Stdin); err != nil {
+		return fmt.Errorf("reading standard input: %w", err)
+	}
+	ack, err := c.Publish(ctx, subject, f.payload(data), f.options())
+	if err != nil {
+		return err
+	}
+	return m.printAck(f, ack)
+}
+
+// options are those of every event.
+func (f pubFlags) options() client.PubOptions {
+	o := client.PubOptions{Key: f.key, TTL: f.ttl, If: f.ifPos}
+	for name, value := range f.head {
+		o.Head = append(o.Head, bridge.Field{Name: name, Value: value})
+	}
+	return o
+}
+
+// payload is the data as it is sent.
+func (f pubFlags) payload(data []byte) []byte {
+	if f.raw {
+		return data
+	}
+	if trimmed := bytes.TrimSpace(data); json.Valid(trimmed) {
+		return trimmed
+	}
+	text, err := json.Marshal(string(bytes.TrimRight(data, "\n")))
+	if err != nil {
+		panic(err) // a string always marshals
+	}
+	return text
+}
+
+func (m *Main) printAck(f pubFlags, ack client.Ack) error {
+	var err error
+	switch {
+	case f.asJSON:
+		err = json.NewEncoder(m.Stdout).Encode(struct {
+			OK  bool   `json:"ok"`
+			Pos string `json:"pos,omitempty"`
+			Dup bool   `json:"dup,omitempty"`
+		}{true, ack.Pos, ack.Dup})
+	case ack.Pos == "":
+		_, err = fmt.Fprintln(m.Stdout, "sent; no stream stores this subject")
+	case ack.Dup:
+		_, err = fmt.Fprintf(m.Stdout, "%s (already stored under this key)\n", ack.Pos)
+	default:
+		_, err = fmt.Fprintln(m.Stdout, ack.Pos)
+	}
+	return err
+}
+
+// pubLines publishes each line, with as many in flight as the client allows.
+func (m *Main) pubLines(ctx context.Context, c *client.Client, f pubFlags, subject string) error {
+	var (
+		mu     sync.Mutex
+		failed []error
+		done   sync.WaitGroup
+		stored int
+	)
+	lines := bufio.NewScanner(m.Stdin)
+	lines.Buffer(nil, c.MaxMessageBytes())
+	for lines.Scan() && ctx.Err() == nil {
+		done.Add(1)
+		err := c.PublishAsync(ctx, subject, f.payload(bytes.Clone(lines.Bytes())), f.options(), func(ack client.Ack, err error) {
+			defer done.Done()
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil {
+				stored++
+				err = m.printAck(f, ack)
+			}
+			if err != nil && len(failed) < 10 {
+				failed = append(failed, err)
+			}
+		})
+		if err != nil {
+			done.Done()
+			return err
+		}
+	}
+	done.Wait()
+	if err := errors.Join(append(failed, lines.Err(), ctx.Err())...); err != nil {
+		return fmt.Errorf("%d events were stored, not all: %w", stored, err)
+	}
+	return nil
+}
