@@ -318,6 +318,7 @@ func (c *committer) take() load {
 			break
 		}
 		if c.isTwin(&l, ids, it, now) {
+			c.bytes -= it.size
 			continue
 		}
 		want := laneBatch
@@ -332,6 +333,7 @@ func (c *committer) take() load {
 		}
 		lanes[it.p.Owner] = want
 		size += it.size
+		c.bytes -= it.size
 		if it.p.ID != "" {
 			ids[it.p.ID] = it
 		}
@@ -341,10 +343,8 @@ func (c *committer) take() load {
 			l.batch = append(l.batch, it)
 		}
 	}
-	c.queue = append(kept, c.queue[i:]...)
-	c.bytes = 0
-	for _, it := range c.queue {
-		c.bytes += it.size
+	if c.queue = c.queue[i:]; len(kept) > 0 {
+		c.queue = append(kept, c.queue...)
 	}
 	return l
 }
