@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -31,6 +32,7 @@ type Broker struct {
 	life    context.Context // ends with Close
 	end     context.CancelFunc
 	wg      sync.WaitGroup // committers, watcher, Follow calls
+	open    atomic.Bool    // Open has returned; streams and all below are there
 
 	mu     sync.Mutex
 	closed bool           // guarded by mu
@@ -80,6 +82,7 @@ func Open(ctx context.Context, o Options) (_ *Broker, err error) {
 		return nil, err
 	}
 	b.wg.Go(b.watch)
+	b.open.Store(true)
 	return b, nil
 }
 
@@ -151,10 +154,13 @@ func (b *Broker) dial(name string, state func(up bool)) (*nats.Conn, error) {
 // onState reacts to the loss and the return of the main connection.
 func (b *Broker) onState(up bool) {
 	b.setOnline(up)
+	if !b.open.Load() {
+		return // Open is still making the streams
+	}
 	for _, s := range b.streams {
 		if up {
 			s.poke(pokeReconnected)
-		} else if s.committer != nil {
+		} else {
 			s.committer.disconnected()
 		}
 	}
@@ -173,6 +179,16 @@ func (b *Broker) setOnline(up bool) {
 			close(b.online)
 		}
 	}
+}
+
+// enter counts a call that Close waits for; false when the broker is closed.
+func (b *Broker) enter() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.closed {
+		b.wg.Add(1)
+	}
+	return !b.closed
 }
 
 // connected returns a channel that is closed while the main connection is up.

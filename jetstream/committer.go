@@ -18,8 +18,9 @@ const (
 	maxFlight     = 8 << 20 // bytes of a flight, as far as it has several messages
 	maxPlain      = 64      // plain publishes beside a batch: each is a sync of its own
 	scanLimit     = 4 * maxBatch
-	windowFlights = 8   // flights on their way without group commit
-	windowFlight  = 512 // messages of such a flight; nats-server queues 10,000 per stream
+	batchRest     = 30 * time.Second // without batches, after one that was not answered
+	windowFlights = 8                // flights on their way without group commit
+	windowFlight  = 512              // messages of such a flight; nats-server queues 10,000 per stream
 )
 
 // item is a publication on its way into a stream.
@@ -71,7 +72,8 @@ type committer struct {
 
 	// Owned by run.
 	suspects map[string]*suspect
-	back     []*item // to be queued again at the front after this flight
+	noBatch  time.Time // until then no batches
+	back     []*item   // to be queued again at the front after this flight
 }
 
 func newCommitter(b *Broker, s *stream) *committer {
@@ -199,6 +201,9 @@ func (c *committer) grouping() bool {
 	return c.b.srv != nil && c.b.srv.sync && inc.atomic && inc.copies <= 1
 }
 
+// batching reports whether batches are worth a try.
+func (c *committer) batching() bool { return !time.Now().Before(c.noBatch) }
+
 // stop answers everything that waits or is on its way.
 func (c *committer) stop() {
 	c.mu.Lock()
@@ -270,7 +275,7 @@ func (c *committer) flyGroup() bool {
 	if len(l.plain)+len(l.batch) == 0 {
 		return len(l.known) > 0
 	}
-	if len(l.batch) < minBatch {
+	if len(l.batch) < minBatch || !c.batching() {
 		// All plain; no owner is in both lists, so that their order is free.
 		l.plain, l.batch = append(l.plain, l.batch...), nil
 	}
@@ -313,6 +318,7 @@ func (c *committer) take() load {
 			break
 		}
 		if c.isTwin(&l, ids, it, now) {
+			c.bytes -= it.size
 			continue
 		}
 		want := laneBatch
@@ -327,6 +333,7 @@ func (c *committer) take() load {
 		}
 		lanes[it.p.Owner] = want
 		size += it.size
+		c.bytes -= it.size
 		if it.p.ID != "" {
 			ids[it.p.ID] = it
 		}
@@ -336,10 +343,8 @@ func (c *committer) take() load {
 			l.batch = append(l.batch, it)
 		}
 	}
-	c.queue = append(kept, c.queue[i:]...)
-	c.bytes = 0
-	for _, it := range c.queue {
-		c.bytes += it.size
+	if c.queue = c.queue[i:]; len(kept) > 0 {
+		c.queue = append(kept, c.queue...)
 	}
 	return l
 }

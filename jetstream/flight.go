@@ -179,12 +179,17 @@ func unknown(why string) error {
 		Hint: "publish it again with the same key", Retry: time.Second}
 }
 
-// hangs makes the broker unready until something is stored again.
+// hangs notes that publishes are not answered.
 func (c *committer) hangs() {
 	if !c.b.nc.IsConnected() {
 		return
 	}
-	c.b.setDown(fmt.Errorf("publishes to the stream %s are not acknowledged: look for a full disk or a slow one in the log of NATS; a stream that met a full disk stays frozen until its server is restarted", c.s.cfg.Name))
+	c.unready(fmt.Errorf("publishes to the stream %s are not acknowledged: look for a full disk or a slow one in the log of NATS; a stream that met a full disk stays frozen until its server is restarted", c.s.cfg.Name))
+}
+
+// unready makes the broker unready until something is stored again.
+func (c *committer) unready(why error) {
+	c.b.setDown(why)
 	c.mu.Lock()
 	c.hung = true
 	c.mu.Unlock()
@@ -261,7 +266,7 @@ func (c *committer) refusal(err error) error {
 		return &bridge.Error{Code: bridge.CodeBadFrame, Msg: "the stream does not take this ttl", Hint: "give whole seconds, at least 1s"}
 	case full(code):
 		e.Msg, e.Hint, e.Retry = "the store is full; this message was not stored", "the operator has to raise max_store or to free space", 5*time.Second
-		c.b.o.Logger.Error("a publish is refused: the store is full, raise max_store or free space", "stream", c.s.cfg.Name, "err", err)
+		c.unready(fmt.Errorf("the store is full (%w): raise max_store, lower max_age or max_bytes of a stream, or purge one", err))
 	case code == errDuplicateInWork:
 		e.Msg, e.Hint = "the same message is being stored", "try again"
 	case code != 0:

@@ -144,7 +144,9 @@ func (s *stream) look(ctx context.Context) (*streamInfo, *incarnation, error) {
 	case <-ctx.Done():
 		return nil, nil, ctx.Err()
 	}
-	info, err := s.b.info(ctx, s.cfg.Name, nil)
+	// Before asking: what is stored meanwhile must not look like a step back.
+	before, seen := s.current(), s.high.Load()
+	info, err := s.settled(ctx, before, seen)
 	if errCode(err) == errStreamNotFound {
 		if !s.missing.Swap(true) {
 			s.b.o.Logger.Error("a stream does not exist any more", "stream", s.cfg.Name)
@@ -155,7 +157,7 @@ func (s *stream) look(ctx context.Context) (*streamInfo, *incarnation, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	inc, err := s.identify(ctx, info)
+	inc, err := s.identify(ctx, info, before, seen)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -163,18 +165,47 @@ func (s *stream) look(ctx context.Context) (*streamInfo, *incarnation, error) {
 	return info, inc, nil
 }
 
+// settled asks for the stream's state, and again when its last sequence is
+// lower than one that was given out: nats-server reads state and metadata one
+// after the other, and a replica that has just become leader may still have to
+// apply what it has.
+func (s *stream) settled(ctx context.Context, cur *incarnation, seen uint64) (*streamInfo, error) {
+	tries, rest := 3, 20*time.Millisecond
+	var high uint64
+	for n := 0; ; n++ {
+		info, err := s.b.info(ctx, s.cfg.Name, nil)
+		if err != nil {
+			return nil, err
+		}
+		if info.Config.Replicas > 1 {
+			tries, rest = 20, 200*time.Millisecond
+		}
+		if n == 0 {
+			high = floor(info, cur, seen)
+		}
+		if info.State.Last >= high || n == tries {
+			return info, nil
+		}
+		pause(ctx, rest, nil)
+	}
+}
+
+// floor returns a sequence that the stream of info has given out.
+func floor(info *streamInfo, cur *incarnation, seen uint64) uint64 {
+	if cur != nil && cur.created.Equal(info.Created) && cur.epoch == info.Config.epoch() {
+		return max(info.Config.mark(), seen)
+	}
+	return info.Config.mark()
+}
+
 // identify finds the incarnation that info describes, raising the epoch when
 // the last sequence is lower than one that was given out: a damaged last block
 // makes nats-server start at a lower sequence and use the ones above again, so
 // that a position kept by a client would skip messages in silence.
-func (s *stream) identify(ctx context.Context, info *streamInfo) (*incarnation, error) {
-	cur := s.current()
+func (s *stream) identify(ctx context.Context, info *streamInfo, cur *incarnation, seen uint64) (*incarnation, error) {
 	epoch, mark := info.Config.epoch(), info.Config.mark()
 	same := cur != nil && cur.created.Equal(info.Created) && cur.epoch == epoch
-	high := mark
-	if same {
-		high = max(high, s.high.Load())
-	}
+	high := floor(info, cur, seen)
 	if info.State.Last < high {
 		s.b.o.Logger.Error("a stream's sequences went back: its end was damaged or an older backup was restored; clients are told of a gap",
 			"stream", s.cfg.Name, "last", info.State.Last, "before", high)

@@ -79,7 +79,7 @@ func (c *committer) commitPart(list []*item) {
 		}
 		fit = append(fit, it)
 	}
-	if len(fit) < minBatch {
+	if len(fit) < minBatch || !c.batching() {
 		c.plainly(fit)
 		return
 	}
@@ -217,6 +217,9 @@ func (c *committer) sendBatch(list []*item) (uint64, error) {
 	select {
 	case <-k.done:
 	case <-timer.C:
+		// nats-server has no answer for a batch that met a limit or a disk
+		// error while it was stored; plain publishes get one.
+		c.noBatch = time.Now().Add(batchRest)
 		c.hangs()
 		return 0, unknown("NATS did not acknowledge the message in time")
 	case <-c.b.life.Done():

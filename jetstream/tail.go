@@ -56,7 +56,10 @@ func (b *Broker) Follow(ctx context.Context, slot int, from uint64, to bridge.Fo
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(b.life, func() { cancel(context.Canceled) })()
-	b.wg.Add(1)
+	if !b.enter() {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	defer b.wg.Done()
 	s := b.streams[slot]
 	t := &tail{b: b, s: s, to: to, next: max(from, 1), inc: s.current()}
