@@ -13,9 +13,9 @@ import (
 // Bounds of reading history.
 const (
 	scanMessages  = 1024      // messages in one read of a scan
-	scanBytes     = 2 << 20   // and their bytes, about
-	readerItems   = 256       // what a history keeps for one reader
-	readerBytes   = 256 << 10 // until its client has taken it
+	scanBytes     = 256 << 10 // and their bytes, about
+	readerItems   = 2048      // what a history keeps for one reader
+	readerBytes   = 512 << 10 // until its client has taken it: two reads
 	narrowReaders = 4         // with more than these, a scan is cheaper for all
 	narrowMost    = 1000      // messages a narrow reader may want in all
 	narrowStep    = 64        // messages in one narrow read
@@ -147,6 +147,14 @@ func (r *historyReader) put(it item) bool {
 	return true
 }
 
+// roomy reports whether the reader could take most of one more read.
+func (r *historyReader) roomy() bool {
+	c := r.sub.client
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(r.items) <= readerItems-scanMessages && r.bytes <= readerBytes-scanBytes
+}
+
 // settle tells the reader's client how far the history has come.
 func (r *historyReader) settle(passed uint64, stalled, done bool) {
 	r.next = passed + 1
@@ -198,6 +206,10 @@ func (h *history) scan() {
 		first := slices.MinFunc(h.waiting, func(a, b *historyReader) int { return cmp.Compare(a.next, b.next) })
 		h.pos = first.next
 	}
+	if len(h.joined) > 0 && !slices.ContainsFunc(h.joined, (*historyReader).roomy) {
+		h.rest() // nobody could take what would be read
+		return
+	}
 	ctx, cancel := h.ctx()
 	batch, err := h.bridge.broker.Read(ctx, ReadRequest{Slot: h.slot, From: h.pos, MaxMessages: scanMessages, MaxBytes: scanBytes})
 	cancel()
@@ -214,6 +226,19 @@ func (h *history) scan() {
 	h.spread(batch)
 	h.leave(batch)
 	h.pos = batch.Next
+}
+
+// rest parts with all active readers until their clients have taken what they
+// were given.
+func (h *history) rest() {
+	for _, r := range h.joined {
+		h.active.remove(r.sub.Filter, r)
+		if !r.gone.Load() {
+			r.settle(max(r.next, h.pos)-1, true, false)
+		}
+	}
+	clear(h.joined)
+	h.joined = h.joined[:0]
 }
 
 // failed makes all readers wait a little, then try again. The stream may be
@@ -300,19 +325,19 @@ func (h *history) spreadLost(hole Range) {
 // leave parts with readers that are full, ended, or have come to the ring.
 func (h *history) leave(b Batch) {
 	stream, floor := h.bridge.log.floor(h.slot)
-	done := stream != b.Stream || b.Next > floor
 	h.joined = slices.DeleteFunc(h.joined, func(r *historyReader) bool {
-		gone := r.gone.Load()
-		if !gone && !r.out && !done {
-			r.settle(b.Next-1, false, false)
+		passed := b.Next - 1
+		if r.out {
+			passed = r.next - 1
+		}
+		done := stream != b.Stream || passed >= floor
+		if !r.gone.Load() {
+			r.settle(passed, r.out && !done, done)
+		}
+		if !r.gone.Load() && !r.out && !done {
 			return false
 		}
 		h.active.remove(r.sub.Filter, r)
-		if !gone && r.out {
-			r.settle(r.next-1, true, false)
-		} else if !gone {
-			r.settle(b.Next-1, false, true)
-		}
 		return true
 	})
 }
