@@ -63,15 +63,17 @@ for (const [name, way] of Object.entries(ways)) {
     assert.deepEqual(s.gaps, []);
     assert.ok(client.connects >= 3, 'the kills did not hit the writer');
     assert.deepEqual((await readAll(jetway.ws, 'events.demo')).map((e) => e.data), s.received, 'the stream and the page differ');
+    const newest = page.locator('#list > [data-kind=event]').first();
+    await until('the list shows the newest event', async () => (await newest.locator('.pos').textContent()) === s.pos); // it is drawn a few times a second
     await screenshot(page, `offline-${name}`);
 
-    const shown = await page.locator('#list > [data-kind=event]').first().innerText();
+    const shown = await newest.textContent();
     await page.reload();
     await state(page, 'live');
     const r = await stats(page);
     assert.equal(r.pos, s.pos, 'the position was not kept');
     assert.equal(r.count, EVENTS + 1, 'the count was not kept');
-    assert.equal(await page.locator('#list > [data-kind=event]').first().innerText(), shown, 'the list was not kept');
+    assert.equal(await newest.textContent(), shown, 'the list was not kept');
     await client.publish('events.demo', 'node-last', 'node-last');
     await until('the next event', async () => (await stats(page)).received.length > 0);
     assert.deepEqual((await stats(page)).received, ['node-last'], 'something was delivered again after the reload');
