@@ -17,6 +17,11 @@ import (
 // CONSUMER.RESET, which nats-server has from 2.14 on, and otherwise by making
 // it again at another sequence.
 
+// resetWait is how long a reset may take until it is asked whether there is
+// anything to reset: a request for a consumer that does not exist is not
+// answered at all, not even with "no responders".
+const resetWait = 250 * time.Millisecond
+
 // consumerInfo is the part of CONSUMER.INFO that is used.
 type consumerInfo struct {
 	Config struct {
@@ -149,18 +154,17 @@ func (b *Broker) makeDurable(ctx context.Context, s *stream, d bridge.Durable, s
 func (b *Broker) MoveDurable(ctx context.Context, slot int, d bridge.Durable, seen uint64) error {
 	s := b.streams[slot]
 	name := durableName(d)
-	err := b.api(ctx, "CONSUMER.RESET."+s.cfg.Name+"."+name, map[string]uint64{"seq": seen + 1}, nil)
+	err := b.resetDurable(ctx, s, name, seen, min(resetWait, b.o.Timeout))
 	switch {
 	case err == nil:
-		b.touch(s, name)
 		return nil
 	case errCode(err) == errInvalidReset:
 		return b.remake(ctx, s, d, seen) // further back than where it began
-	case !errors.Is(err, &bridge.Error{Code: bridge.CodeUnavailable}):
+	case ctx.Err() != nil || !errors.Is(err, &bridge.Error{Code: bridge.CodeUnavailable}):
 		return err
 	}
 	// Nobody answers for a consumer that does not exist, nor on a server
-	// without RESET.
+	// without RESET; a busy one may yet answer.
 	info, ierr := b.consumer(ctx, s, name)
 	switch {
 	case errCode(ierr) == errConsumerNotFound, errCode(ierr) == errStreamNotFound:
@@ -168,8 +172,8 @@ func (b *Broker) MoveDurable(ctx context.Context, slot int, d bridge.Durable, se
 			Hint: "subscribe again"}
 	case ierr != nil:
 		return ierr
-	case b.reset():
-		return err
+	case b.canReset():
+		return b.resetDurable(ctx, s, name, seen, b.o.Timeout)
 	}
 	if info.AckFloor.Stream == seen {
 		b.touch(s, name)
@@ -178,8 +182,19 @@ func (b *Broker) MoveDurable(ctx context.Context, slot int, d bridge.Durable, se
 	return b.remake(ctx, s, d, seen)
 }
 
-// reset reports whether the connected server has CONSUMER.RESET.
-func (b *Broker) reset() bool {
+// resetDurable moves a durable where the server can.
+func (b *Broker) resetDurable(ctx context.Context, s *stream, name string, seen uint64, wait time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	err := b.api(ctx, "CONSUMER.RESET."+s.cfg.Name+"."+name, map[string]uint64{"seq": seen + 1}, nil)
+	if err == nil {
+		b.touch(s, name)
+	}
+	return err
+}
+
+// canReset reports whether the connected server has CONSUMER.RESET.
+func (b *Broker) canReset() bool {
 	var major, minor int
 	if _, err := fmt.Sscanf(b.nc.ConnectedServerVersion(), "%d.%d", &major, &minor); err != nil {
 		return false

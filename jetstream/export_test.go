@@ -1,6 +1,10 @@
 package jetstream
 
-import "github.com/nats-io/nats.go"
+import (
+	"github.com/nats-io/nats.go"
+
+	"github.com/jetway-io/jetway/bridge"
+)
 
 // Conn is the broker's connection, for tests that act as another NATS client.
 func (b *Broker) Conn() *nats.Conn { return b.nc }
@@ -14,3 +18,10 @@ var (
 	ParseAck  = parseAck
 	Tag       = tag
 )
+
+// Rest is what is missing between after and next although it is not among the
+// deleted ranges (pairs, inclusive) of a stream that holds first to last.
+func Rest(first, last uint64, ranges []uint64, after, next uint64) (rest []bridge.Range, covered bool) {
+	d := &deletedSet{first: first, last: last, ranges: ranges}
+	return d.rest(after, next), d.covers(after, next)
+}

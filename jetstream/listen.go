@@ -74,6 +74,9 @@ func (b *Broker) subscribe(filter string, fn func(*nats.Msg)) (stop func(), err 
 
 // Listen implements [bridge.Broker].
 func (b *Broker) Listen(filter string, fn func(*bridge.Event)) (stop func(), err error) {
+	if err := bridge.ValidFilter(filter); err != nil {
+		return nil, err // nats.go would send some of these to the server
+	}
 	return b.subscribe(filter, func(m *nats.Msg) {
 		if b.covered(m.Subject) {
 			return // the stream's tail brings it

@@ -48,6 +48,9 @@ func leaked() bool {
 // events is the stream that most tests use.
 var events = jetstream.StreamConfig{Name: "EVENTS", Subjects: []string{"events.>"}, Dedupe: time.Minute}
 
+// deadline is how long a test waits for what does not come.
+const deadline = 15 * time.Second
+
 // options are those of a small embedded broker.
 func options(tb testing.TB, edit ...func(*jetstream.Options)) jetstream.Options {
 	o := jetstream.Options{

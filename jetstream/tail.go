@@ -47,7 +47,9 @@ type tailLife struct {
 	jump    uint64 // guarded by t.mu; the sequence after an unexplained hole
 	dseq    uint64 // guarded by t.mu; the consumer's sequence of the last message
 	last    uint64 // guarded by t.mu; the sequence of the last message
-	reached bool   // guarded by t.mu
+	bound   uint64 // the stream's last sequence before this life
+	reached bool   // guarded by t.mu; the follower was told that it has caught up
+	upTo    uint64 // guarded by t.mu; how far it was told
 	signs   uint64 // guarded by t.mu; messages and heartbeats so far
 }
 
@@ -151,8 +153,8 @@ func (t *tail) arrive(ctx context.Context, pokes <-chan poke) (*streamInfo, erro
 }
 
 // begin makes the consumer. The life it returns is already the one that counts.
-func (t *tail) begin(ctx context.Context, inc *incarnation, streamLast uint64) (*tailLife, error) {
-	l := &tailLife{t: t, name: "jw-tail-" + nuid.Next(), ended: make(chan empty), known: t.s.knownDeleted()}
+func (t *tail) begin(ctx context.Context, inc *incarnation, bound uint64) (*tailLife, error) {
+	l := &tailLife{t: t, bound: bound, name: "jw-tail-" + nuid.Next(), ended: make(chan empty), known: t.s.knownDeleted()}
 	deliver := t.b.nc.NewInbox()
 	t.mu.Lock()
 	t.life = l
@@ -187,9 +189,7 @@ func (t *tail) begin(ctx context.Context, inc *incarnation, streamLast uint64) (
 	}
 	if made.Pending == 0 {
 		t.mu.Lock()
-		// The stream may have been purged up to streamLast, and messages may
-		// have arrived since: both are below what Reached promises.
-		l.reach(inc, max(streamLast, t.next-1))
+		l.reach(inc, t.next-1)
 		t.mu.Unlock()
 	}
 	return l, nil
@@ -330,18 +330,20 @@ func (l *tailLife) control(m *nats.Msg) {
 		return
 	}
 	if m.Header.Get("Nats-Consumer-Stalled") == "" && at.seq+1 >= t.next {
+		l.reached = l.reached && at.seq <= l.upTo // the newest messages were deleted
 		l.reach(t.inc, at.seq)
 	}
 }
 
-// reach tells the follower once per consumer that it has caught up.
+// reach tells the follower once per consumer that it has caught up. Nothing is
+// pending, so what lies between seq and the stream's end, as it was before the
+// consumer, does not exist.
 func (l *tailLife) reach(inc *incarnation, seq uint64) {
-	l.t.s.saw(inc, seq)
 	if l.reached {
 		return
 	}
-	l.reached = true
-	l.t.to.Reached(inc.stream, seq)
+	l.reached, l.upTo = true, max(seq, l.bound)
+	l.t.to.Reached(inc.stream, l.upTo)
 }
 
 // end makes attend return.
