@@ -251,7 +251,7 @@ func (r *reader) visit(n *node, pos string, final bool, rnd *rand.Rand) (string,
 	defer cancel()
 	o := client.Options{Buffer: 1 + rnd.IntN(64)}
 	if rnd.IntN(2) == 0 {
-		o.ReceiveBufferBytes = 4 << 10
+		o.ReceiveBufferBytes = smallBuffer
 	}
 	c, err := client.Dial(ctx, n.url, o)
 	if err != nil {

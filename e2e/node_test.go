@@ -103,9 +103,7 @@ func startNode(t testing.TB, o nodeOptions) *node {
 	n.bridge = bridge.New(n.broker, o.bridge)
 	g := o.gateway
 	g.Bridge, g.Logger, g.Listen, g.Anonymous = n.bridge, logger, "127.0.0.1:0", &anyone
-	if g.PublishRate == 0 {
-		g.PublishRate = 1e9
-	}
+	g.PublishRate, g.MaxPerAddress = 1e9, 1e6
 	if n.server, err = gateway.New(g); err != nil {
 		t.Fatal(err)
 	}
@@ -230,4 +228,50 @@ func admin(t testing.TB, n *node) natsjs.JetStream {
 		t.Fatal(err)
 	}
 	return js
+}
+
+// patient is a gateway that does not take a client that answers no ping for a
+// dead one while the test runs.
+var patient = gateway.Options{PingInterval: 5 * time.Minute}
+
+// smallBuffer makes a client slow soon. With much less than the loopback's
+// segments of 64 KiB, TCP itself crawls.
+const smallBuffer = 128 << 10
+
+// flood publishes events of a size past Jetway, straight to NATS, and returns
+// when all are stored.
+func flood(t testing.TB, n *node, subject string, events, size int) {
+	t.Helper()
+	js := admin(t, n)
+	data := make([]byte, size)
+	copy(data, `"`)
+	for i := 1; i < size-1; i++ {
+		data[i] = 'x'
+	}
+	data[size-1] = '"'
+	const window = 1000
+	pending := make(chan natsjs.PubAckFuture, window)
+	sent := make(chan error, 1)
+	go func() {
+		defer close(pending)
+		for range events {
+			f, err := js.PublishAsync(subject, data)
+			if err != nil {
+				sent <- err
+				return
+			}
+			pending <- f
+		}
+		sent <- nil
+	}()
+	for f := range pending {
+		select {
+		case <-f.Ok():
+		case err := <-f.Err():
+			t.Fatal(err)
+		}
+	}
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
 }

@@ -111,17 +111,15 @@ func TestGapWhenTheStreamIsTrimmed(t *testing.T) {
 }
 
 func TestGapWhenTheStreamIsTrimmedUnderAClientThatSleeps(t *testing.T) {
-	n := startNode(t, nodeOptions{stream: streamOf(256 << 10), bridge: bridge.Options{RingMessages: 64}})
-	writer := dial(t, n, client.Options{})
-	c := dial(t, n, client.Options{Buffer: 1, ReceiveBufferBytes: 4 << 10})
+	n := startNode(t, nodeOptions{interval: true, stream: streamOf(4 << 20), bridge: bridge.Options{RingMessages: 64}, gateway: patient})
+	c := dial(t, n, client.Options{Buffer: 1, ReceiveBufferBytes: smallBuffer})
 	s := subscribe(t, c, "events.>", client.SubOptions{})
 	c.Pause()
 	// More than the sockets between them can hold, and than the stream keeps.
-	const events = 60_000
-	publishN(t, writer, "events.a", 1, events)
+	const events = 40_000
+	flood(t, n, "events.a", events, 1024)
 	c.Resume()
-	got, gap := 0, 0
-	last := 0
+	got, gap, last := 0, 0, 0
 	for last < events {
 		m := next(t, s, native.KindEvent, native.KindGap)
 		if m.Kind == native.KindGap {

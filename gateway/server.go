@@ -208,3 +208,6 @@ func (s *Server) isDraining() bool {
 	defer s.mu.Unlock()
 	return s.draining
 }
+
+// Wire returns the counters of what is written to WebSocket clients.
+func (s *Server) Wire() *websock.Stats { return &s.wire }
