@@ -64,6 +64,8 @@ type Bridge struct {
 	warm    atomic.Bool
 	clients atomic.Uint64 // ever connected; spreads them over the shards
 
+	attaching keyLocks
+
 	mu        sync.Mutex
 	connected map[*Client]struct{}
 	durables  map[string]*durable
@@ -124,8 +126,8 @@ func (b *Bridge) Start(ctx context.Context) error {
 			return errors.Join(fmt.Errorf("bridge: reading the state of stream %s: %w", s.Name, err), b.Stop(ctx))
 		}
 		from := b.warmFrom(state)
-		b.log.startAt(slot, from-1)
-		warming = append(warming, mark{b.log.mark(slot).stream, state.Last})
+		b.log.startAt(state.Stream, from-1)
+		warming = append(warming, mark{state.Stream, state.Last})
 		b.work.Go(func() { b.follow(slot, from) })
 	}
 	for _, m := range warming {
@@ -269,10 +271,25 @@ func (b *Bridge) forget(c *Client) {
 
 // drop undoes what Subscribe did, once, after the client has let go.
 func (b *Bridge) drop(sub *Subscription) {
-	sub.client.shard.remove(sub)
-	b.stats.Subscriptions.Add(-1)
-	if len(sub.slots) == 0 {
-		b.unlisten(sub.Filter)
+	if len(sub.slots) > 0 {
+		sub.client.shard.remove(sub)
+	} else {
+		b.unlisten(sub)
 	}
+	b.stats.Subscriptions.Add(-1)
 	b.closeDurable(sub)
+}
+
+// dropAll drops many; durables, for which the broker has to be asked, side by
+// side.
+func (b *Bridge) dropAll(subs []*Subscription) {
+	var asking sync.WaitGroup
+	for _, sub := range subs {
+		if sub.durable != nil {
+			asking.Go(func() { b.drop(sub) })
+		} else {
+			b.drop(sub)
+		}
+	}
+	asking.Wait()
 }

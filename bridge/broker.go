@@ -70,7 +70,8 @@ type Broker interface {
 
 	// Listen hands over what is published from now on on subjects that match
 	// the filter and that no stream covers: at most once, live only. Events
-	// have no Stream. fn must not block. After stop returns, fn is not called.
+	// have no Stream. fn must not block. After stop returns, fn is not called;
+	// so fn must not call stop, nor take a lock that is held around stop.
 	Listen(filter string, fn func(*Event)) (stop func(), err error)
 
 	// OpenDurable finds the durable cursor d, or makes it with everything up
@@ -109,7 +110,8 @@ type Follower interface {
 	Lost(s *Stream, after, next uint64)
 
 	// Renewed says that the stream is another incarnation from here on; the
-	// next message may have any sequence.
+	// next message may have any sequence. With the present incarnation it says
+	// that a stream that was Gone is back as it was, and goes on.
 	Renewed(s *Stream)
 
 	// Gone says that the stream does not exist any more. Renewed follows if it

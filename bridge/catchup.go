@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -20,20 +21,16 @@ import (
 // history has brought something. It returns whether to call it again at once.
 func (c *Client) advance(w *writer, sub *Subscription) bool {
 	c.mu.Lock()
-	r := sub.history
-	at := sub.phase
+	r, at := sub.history, sub.phase
 	credit := cap(w.ring.events)
 	if sub.max > 0 {
-		credit = min(credit, sub.max-sub.owed)
-	}
-	if at == behind && credit <= 0 {
-		sub.phase = held
+		credit = max(0, min(credit, sub.max-sub.owed))
 	}
 	c.mu.Unlock()
 	switch {
-	case at == waiting && credit > 0:
+	case at == waiting:
 		return c.takeHistory(w, sub, r, credit)
-	case at != behind || credit <= 0:
+	case at != behind:
 		return false
 	case sub.snapshot != nil:
 		return c.takeSnapshot(w, sub, credit)
@@ -41,6 +38,18 @@ func (c *Client) advance(w *writer, sub *Subscription) bool {
 		return c.seek(w, sub)
 	}
 	return c.takeRing(w, sub, credit)
+}
+
+// hold leaves a subscription alone until its client gives credit. It returns
+// whether there is some by now.
+func (c *Client) hold(sub *Subscription) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if sub.phase != behind || !sub.starved() {
+		return sub.phase == behind
+	}
+	sub.phase = held
+	return false
 }
 
 // seek finds the place in the log from which the subscription can go on; when
@@ -70,13 +79,18 @@ func (c *Client) seek(w *writer, sub *Subscription) bool {
 }
 
 // renew moves a subscription to the stream's new incarnation, all of which is
-// new to it, and says so.
+// new to it, and says so. What was not seen of the old one is seen no more.
 func (c *Client) renew(w *writer, sub *Subscription, i int, now *Stream) {
-	after := sub.position()
-	before := append(Position(nil), after...)
+	before := slices.Clone(sub.position())
+	old := sub.marks[i].stream
 	sub.marks[i] = mark{now, 0}
-	next := append(Position(nil), sub.position()...)
+	next := slices.Clone(sub.position())
 	next[i].Seq = 1
+	c.mu.Lock()
+	n := len(sub.unseen)
+	sub.unseen = slices.DeleteFunc(sub.unseen, func(m mark) bool { return m.stream == old })
+	sub.owed -= n - len(sub.unseen)
+	c.mu.Unlock()
 	c.gap(w, sub, before, next)
 }
 
@@ -110,6 +124,9 @@ func (c *Client) takeRing(w *writer, sub *Subscription, credit int) bool {
 	if sub.finished() {
 		c.finish(w, sub, "until")
 		return false
+	}
+	if r.full && credit == 0 {
+		return c.hold(sub)
 	}
 	if !r.atHead || !c.goLive(sub) {
 		return true
@@ -156,35 +173,25 @@ func (c *Client) finish(w *writer, sub *Subscription, why string) {
 
 // takeHistory writes what a history has brought.
 func (c *Client) takeHistory(w *writer, sub *Subscription, r *historyReader, credit int) bool {
-	w.items = c.bridge.histories[r.slot].take(r, w.items[:0], credit)
+	h := c.bridge.histories[r.slot]
+	w.items = h.take(r, w.items[:0], credit)
 	i := sub.at(r.slot)
 	m := &sub.marks[i]
 	for _, it := range w.items {
-		if it.event == nil {
-			after := append(Position(nil), sub.position()...)
-			m.seq = it.lost.Next - 1
-			next := append(Position(nil), sub.position()...)
-			next[i].Seq = it.lost.Next
-			c.gap(w, sub, after, next)
+		if it.event != nil {
+			c.deliver(w, sub, it.event)
 			continue
 		}
-		if sub.max > 0 {
-			c.mu.Lock()
-			sub.owed++
-			c.mu.Unlock()
-		}
-		c.deliver(w, sub, it.event)
+		after := slices.Clone(sub.position())
+		m.seq = max(m.seq, it.lost.Next-1)
+		next := slices.Clone(sub.position())
+		next[i].Seq = it.lost.Next
+		c.gap(w, sub, after, next)
 	}
 	clear(w.items)
-	c.mu.Lock()
-	passed, emptied := r.passed, len(r.items) == 0
-	stalled, done := r.stalled, r.done
-	if emptied && done && sub.history == r {
-		sub.phase, sub.history, sub.sought = behind, nil, false
-	}
-	c.mu.Unlock()
+	passed, emptied, stalled, done := c.leaveHistory(sub, r)
 	if !emptied {
-		return true
+		return !c.isStarved(sub)
 	}
 	if m.stream == r.stream {
 		m.seq = max(m.seq, passed)
@@ -194,23 +201,42 @@ func (c *Client) takeHistory(w *writer, sub *Subscription, r *historyReader, cre
 		return false
 	}
 	if stalled && !done {
-		c.bridge.histories[r.slot].resume(r)
+		h.resume(r)
 	}
 	return done
+}
+
+// leaveHistory looks where a reader stands, and ends its attachment when it
+// has brought all.
+func (c *Client) leaveHistory(sub *Subscription, r *historyReader) (passed uint64, emptied, stalled, done bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	emptied = len(r.items) == 0
+	if emptied && r.done && sub.history == r && sub.phase == waiting {
+		sub.phase, sub.history, sub.sought = behind, nil, false
+	}
+	return r.passed, emptied, r.stalled, r.done
+}
+
+func (c *Client) isStarved(sub *Subscription) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return sub.starved()
 }
 
 // snapshot is what `from: "last"` has to write first: single messages, one for
 // each subject. Sequences, not messages, so that a wide filter costs 8 bytes
 // for each.
 type snapshot struct {
+	step int // how many to read at a time, by the size of the last
 	at   int // of marks
 	seqs []uint64
 	upTo uint64 // all of it is passed when the last of seqs is written
 	next *snapshot
 }
 
-// snapshotStep is how many messages one read of a snapshot asks for, and
-// snapshotTimeout how long it may take.
+// snapshotStep is how many messages one read of a snapshot asks for at most,
+// and snapshotTimeout how long it may take.
 const (
 	snapshotStep    = 64
 	snapshotTimeout = 5 * time.Second
@@ -218,21 +244,73 @@ const (
 
 // takeSnapshot writes the next messages of a snapshot.
 func (c *Client) takeSnapshot(w *writer, sub *Subscription, credit int) bool {
+	if credit == 0 {
+		return c.hold(sub)
+	}
 	s := sub.snapshot
-	n := min(len(s.seqs), snapshotStep, credit)
-	ctx, cancel := context.WithTimeout(context.Background(), snapshotTimeout)
-	defer cancel()
+	n := min(len(s.seqs), max(s.step, 1), credit)
 	m := &sub.marks[s.at]
-	events, err := c.bridge.broker.ReadSeqs(ctx, m.stream.Slot, s.seqs[:n])
+	events, first, err := c.bridge.readSeqs(m.stream, s.seqs[:n])
 	if err != nil {
 		c.bridge.logger.Warn("reading last messages", "stream", m.stream.Name, "filter", sub.Filter, "error", err)
-		c.finish(w, sub, "unavailable")
+		c.wakeLater(sub)
 		return false
 	}
+	if m.seq+1 < first && s.seqs[0] < first { // trimmed before its turn
+		after := slices.Clone(sub.position())
+		m.seq = first - 1
+		next := slices.Clone(sub.position())
+		next[s.at].Seq = first
+		c.gap(w, sub, after, next)
+	}
 	c.deliverBatch(w, sub, events)
+	s.step = stepFor(events)
 	if s.seqs = s.seqs[n:]; len(s.seqs) == 0 {
 		m.seq = max(m.seq, s.upTo)
 		sub.snapshot = s.next
 	}
 	return true
+}
+
+// stepFor is how many messages like these make up one write.
+func stepFor(events []*Event) int {
+	bytes := 1
+	for _, e := range events {
+		bytes += e.size()
+	}
+	return max(1, min(snapshotStep, corkBytes*max(1, len(events))/bytes))
+}
+
+// readSeqs reads single messages; first is the first that the stream keeps, if
+// some of them are not there.
+func (b *Bridge) readSeqs(s *Stream, seqs []uint64) (events []*Event, first uint64, err error) {
+	ctx, cancel := context.WithTimeout(b.ctx, snapshotTimeout)
+	defer cancel()
+	if events, err = b.broker.ReadSeqs(ctx, s.Slot, seqs); err != nil || len(events) == len(seqs) {
+		return events, 0, err
+	}
+	state, err := b.state(ctx, s.Slot)
+	if err == nil && state.Stream == s {
+		first = state.First
+	}
+	return events, first, err
+}
+
+// wakeLater has the writer look at a subscription again after a pause in which
+// nobody else would.
+func (c *Client) wakeLater(sub *Subscription) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if sub.phase != behind {
+		return
+	}
+	sub.phase = paused
+	time.AfterFunc(retryPause, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if sub.phase == paused {
+			sub.phase = behind
+			c.wakeLocked()
+		}
+	})
 }

@@ -15,8 +15,8 @@ const (
 	inflightMost = 1024      // publications without an answer, likewise
 )
 
-// ErrClosed is returned by a client's methods after Close, or after its
-// transport has failed.
+// ErrClosed is returned by a client's methods after Close or Finish, or after
+// its transport has failed.
 var ErrClosed = errors.New("bridge: client closed")
 
 // ClientOptions says who is connected and how to reach it.
@@ -47,9 +47,10 @@ type Client struct {
 	queue    *refQueue       // live events, nil when there are none
 	subs     []*Subscription // oldest first
 	nextSID  int
-	inflight int  // publications not yet answered
+	inflight int  // requests whose answer is the broker's to give
 	turn     int  // which subscription that is behind comes first
 	writing  bool // the writer runs
+	finished bool // its last frames are queued
 	closed   bool
 }
 
@@ -109,14 +110,12 @@ func (q *refQueue) free() {
 func (c *Client) offer(sub *Subscription, e *Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if sub.phase != live || e.Stream == nil && sub.Filter != e.via {
-		return
-	}
 	switch {
-	case sub.starved(), c.queue.full(e) && len(sub.slots) > 0:
-		c.fallBehindLocked(sub, e.index-1)
-	case c.queue.full(e):
+	case sub.phase != live || e.Stream != nil && !sub.reads(e.Stream.Slot):
+	case e.Stream == nil && c.queue.full(e):
 		c.bridge.stats.DroppedCore.Add(1)
+	case sub.starved(), c.queue.full(e):
+		c.fallBehindLocked(sub, e.index-1, mark{e.Stream, e.Seq - 1})
 	default:
 		c.queue = c.queue.push(sub, e)
 		if sub.max > 0 {
@@ -126,17 +125,18 @@ func (c *Client) offer(sub *Subscription, e *Event) {
 	}
 }
 
-// fallBehind makes a live subscription catch up by itself from a log index on.
-func (c *Client) fallBehind(sub *Subscription, cursor uint64) {
+// fallBehind makes a live subscription catch up by itself from a log index on,
+// and from a place in a stream, up to which everything is written or queued.
+func (c *Client) fallBehind(sub *Subscription, cursor uint64, passed mark) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if sub.phase == live && len(sub.slots) > 0 {
-		c.fallBehindLocked(sub, cursor)
+	if sub.phase == live {
+		c.fallBehindLocked(sub, cursor, passed)
 	}
 }
 
-func (c *Client) fallBehindLocked(sub *Subscription, cursor uint64) {
-	sub.phase, sub.cursor, sub.sought = behind, cursor, true
+func (c *Client) fallBehindLocked(sub *Subscription, cursor uint64, passed mark) {
+	sub.phase, sub.cursor, sub.sought, sub.lapsed = behind, cursor, true, passed
 	c.bridge.stats.FellBehind.Add(1)
 	c.wakeLocked()
 }
@@ -160,7 +160,7 @@ func (c *Client) Reply(fn func(out *Output)) {
 }
 
 func (c *Client) replyLocked(fn func(out *Output)) {
-	if c.closed {
+	if c.closed || c.finished {
 		return
 	}
 	if c.replies == nil {
@@ -184,18 +184,30 @@ func (c *Client) replySize() int {
 func (c *Client) Ready() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for !c.closed && (c.replySize() > replyBytes || c.inflight >= inflightMost) {
+	for !c.closed && !c.finished && (c.replySize() > replyBytes || c.inflight >= inflightMost) {
 		c.changed.Wait()
 	}
-	if c.closed {
+	if c.closed || c.finished {
 		return ErrClosed
 	}
 	return nil
 }
 
+// Settle waits until what the client has asked of the broker is answered, or
+// ctx ends. Requests that it makes meanwhile are let in.
+func (c *Client) Settle(ctx context.Context) {
+	c.await(ctx, func() bool { return c.inflight == 0 })
+}
+
 // Flush waits until all answers have been written and all publications
 // answered, ctx ends, or the client is closed.
 func (c *Client) Flush(ctx context.Context) error {
+	return c.await(ctx, func() bool { return c.replies == nil && c.inflight == 0 && !c.writing })
+}
+
+// await waits until ok, which is called with c.mu held, is true, or the client
+// is closed.
+func (c *Client) await(ctx context.Context, ok func() bool) error {
 	stop := context.AfterFunc(ctx, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -204,7 +216,7 @@ func (c *Client) Flush(ctx context.Context) error {
 	defer stop()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for !c.closed && ctx.Err() == nil && (c.replies != nil || c.inflight > 0 || c.writing) {
+	for !c.closed && ctx.Err() == nil && !ok() {
 		c.changed.Wait()
 	}
 	return ctx.Err()
@@ -222,10 +234,28 @@ func (c *Client) Close() {
 		c.changed.Wait()
 	}
 	c.mu.Unlock()
-	for _, sub := range subs {
-		c.bridge.drop(sub)
-	}
+	c.bridge.dropAll(subs)
 	c.bridge.forget(c)
+}
+
+// Finish ends all subscriptions and queues the client's last frames, after
+// which nothing is queued any more, nor any request let in by Ready.
+func (c *Client) Finish(last func(out *Output)) {
+	c.mu.Lock()
+	subs := c.subs
+	c.subs = nil
+	for _, sub := range subs {
+		sub.end()
+	}
+	if c.queue != nil {
+		c.queue.free()
+		c.queue = nil
+	}
+	c.replyLocked(last)
+	c.finished = true
+	c.changed.Broadcast()
+	c.mu.Unlock()
+	c.bridge.dropAll(subs)
 }
 
 func (c *Client) closeLocked() {

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -15,6 +16,8 @@ const (
 	durableTimeout = 5 * time.Second // for one store
 )
 
+var errTakenOver = &Error{Code: CodeTakenOver, Msg: "another client is attached to this durable", Hint: "use another name for another place"}
+
 // durable is a subscription's attachment to durable cursors, one in each of
 // its streams. What the client has seen is stored coalesced: at once when
 // nothing was stored for a while, else a second later.
@@ -25,63 +28,95 @@ type durable struct {
 	key    string
 
 	mu      sync.Mutex
-	seen    []uint64      // by place in sub.slots
-	stored  []uint64      // the same, as the broker has it
+	stamp   stamp
+	seen    []mark        // by place in sub.slots
+	stored  []mark        // the same, as the broker has it
 	waiters []func(error) // to be told when seen is stored
 	timer   *time.Timer
 	storing bool
-	touch   bool // store even what is stored already
-	lost    bool // taken over: the cursors are somebody else's
-	idle    sync.Cond
+	touch   bool  // store even what is stored already
+	failed  error // of the last store, nil when it went well
+	lost    bool  // over: taken over, or settled
+	changed sync.Cond
 }
 
-// openDurable attaches a subscription to its cursors; whoever was attached
-// before is ended. An existing cursor decides where delivery starts.
-func (b *Bridge) openDurable(ctx context.Context, sub *Subscription, name string, at *start) error {
+// openDurable attaches a subscription to its cursors, which decide where it
+// starts, if they exist; whoever was attached before is ended, once it is
+// certain that this one can be. done is to be called when the subscription is
+// known to its client, or not going to be.
+func (b *Bridge) openDurable(ctx context.Context, sub *Subscription, name string, at *start) (done func(), err error) {
 	d := &durable{bridge: b, sub: sub, spec: Durable{User: sub.client.opts.User, Name: name, Filter: sub.Filter}}
-	d.idle.L = &d.mu
-	d.key = d.spec.User + "\x00" + d.spec.Name
-	b.takeOver(d)
-	var all []uint64
-	for i, m := range at.marks {
-		seen, existed, err := b.broker.OpenDurable(ctx, m.stream.Slot, d.spec, m.seq)
+	d.changed.L = &d.mu
+	d.key = fmt.Sprint(d.spec.User, "\x00", d.spec.Name, "\x00", sub.slots)
+	if done, err = b.attaching.lock(ctx, d.key); err != nil {
+		return nil, err
+	}
+	existed, err := d.open(ctx, at)
+	if err == nil && b.takeOver(d) {
+		existed, err = d.open(ctx, at) // what the other had seen is stored only now
+	}
+	if err == nil {
+		err = b.resumeDurable(ctx, at, d, existed)
+	}
+	if err != nil {
+		b.release(d)
+		done()
+		return nil, err
+	}
+	sub.durable = d
+	return done, nil
+}
+
+// open finds or makes the cursors.
+func (d *durable) open(ctx context.Context, at *start) (existed []bool, err error) {
+	var seen []mark
+	for _, m := range at.marks {
+		seq, was, err := d.bridge.broker.OpenDurable(ctx, m.stream.Slot, d.spec, m.seq)
 		if err != nil {
-			b.release(d)
-			return err
+			return nil, err
 		}
-		if existed {
-			if err := b.resumeDurable(ctx, at, i, seen); err != nil {
-				b.release(d)
-				return err
-			}
-		}
-		all = append(all, seen)
+		seen = append(seen, mark{m.stream, seq})
+		existed = append(existed, was)
 	}
 	d.mu.Lock()
-	d.seen, d.stored = all, slices.Clone(all)
-	d.mu.Unlock()
-	sub.durable = d
-	return nil
+	defer d.mu.Unlock()
+	d.seen, d.stored = seen, slices.Clone(seen)
+	return existed, nil
 }
 
-// resumeDurable makes an existing cursor the place to start from.
-func (b *Bridge) resumeDurable(ctx context.Context, at *start, i int, seen uint64) error {
-	m := &at.marks[i]
-	found, missing, err := b.locateMark(ctx, m.stream, Position{{m.stream.Tag, seen}})
-	if err != nil {
-		return err
+// resumeDurable makes existing cursors the place to start from.
+func (b *Bridge) resumeDurable(ctx context.Context, at *start, d *durable, existed []bool) error {
+	if !slices.Contains(existed, true) {
+		return nil
 	}
-	*m, at.snapshot = found, nil
-	at.after, at.next = nil, nil
-	if missing {
-		at.after, at.next = Position{{m.stream.Tag, seen}}, Position{{m.stream.Tag, m.seq + 1}}
+	at.snapshot, at.after, at.next = nil, nil, nil
+	var after, next Position
+	gap := false
+	for i, m := range d.seen {
+		missing := false
+		if existed[i] {
+			found, gone, err := b.locateMark(ctx, m.stream, Position{{m.stream.Tag, m.seq}})
+			if err != nil {
+				return err
+			}
+			at.marks[i], missing = found, gone
+		}
+		after = append(after, Mark{m.stream.Tag, m.seq})
+		next = append(next, Mark{m.stream.Tag, at.marks[i].seq})
+		if missing {
+			next[i].Seq++
+			gap = true
+		}
+	}
+	if gap {
+		at.after, at.next = after, next
 	}
 	return nil
 }
 
 // takeOver registers an attachment and ends the one before it, here and on
-// every other gateway.
-func (b *Bridge) takeOver(d *durable) {
+// every other gateway. It returns whether there was one here.
+func (b *Bridge) takeOver(d *durable) bool {
 	b.mu.Lock()
 	before := b.durables[d.key]
 	b.durables[d.key] = d
@@ -91,33 +126,11 @@ func (b *Bridge) takeOver(d *durable) {
 		before.sub.client.end(before.sub, "taken_over")
 		before.settle()
 	}
-	if err := b.broker.Signal(signalDurable, []byte(b.id+d.key)); err != nil {
-		b.logger.Warn("announcing a durable", "name", d.spec.Name, "error", err)
-	}
-}
-
-// signalDurable is the control subject on which a gateway says that a durable
-// is attached to it now: its id, then the durable's key.
-const signalDurable = "durable"
-
-// heard handles what a gateway signals.
-func (b *Bridge) heard(name string, data []byte) {
-	if name != signalDurable || len(data) < len(b.id) || string(data[:len(b.id)]) == b.id {
-		return
-	}
-	key := string(data[len(b.id):])
-	b.mu.Lock()
-	d := b.durables[key]
-	delete(b.durables, key)
-	b.mu.Unlock()
-	if d == nil {
-		return
-	}
-	b.stats.Takeovers.Add(1)
 	d.mu.Lock()
-	d.lost = true
+	d.stamp = b.stampNow()
 	d.mu.Unlock()
-	d.sub.client.end(d.sub, "taken_over")
+	d.announce()
+	return before != nil
 }
 
 // release forgets an attachment.
@@ -129,40 +142,46 @@ func (b *Bridge) release(d *durable) {
 	}
 }
 
-// closeDurable detaches a subscription and stores what it has seen.
+// closeDurable detaches a subscription and stores what it has seen; first that,
+// so that who attaches meanwhile finds it stored.
 func (b *Bridge) closeDurable(sub *Subscription) {
 	if d := sub.durable; d != nil {
-		b.release(d)
 		d.settle()
+		b.release(d)
 	}
 }
 
-// seenSeqs turns a position into the sequences that a subscription's streams
-// have seen, by place; a stream that the position does not name keeps 0.
-func (b *Bridge) seenSeqs(sub *Subscription, pos Position) ([]uint64, error) {
-	seqs := make([]uint64, len(sub.slots))
-	named := false
-	for i, slot := range sub.slots {
+// seenMarks turns a position into the places that a subscription has seen in
+// the present incarnations of its streams; streams that it does not name are
+// left out.
+func (b *Bridge) seenMarks(sub *Subscription, pos Position) ([]mark, error) {
+	var marks []mark
+	for _, slot := range sub.slots {
 		s := b.log.mark(slot).stream
 		seq, ok := pos.Seq(s.Tag)
-		if ok && seq > b.newest(s) {
+		if !ok {
+			continue
+		}
+		if seq > b.newest(s) {
 			return nil, &Error{Code: CodeBadPosition, Msg: "this position is ahead of the stream", Hint: "use a position that an event carried"}
 		}
-		seqs[i] = seq
-		named = named || ok
+		marks = append(marks, mark{s, seq})
 	}
-	if !named {
+	if len(marks) == 0 {
 		return nil, &Error{Code: CodeBadPosition, Msg: fmt.Sprintf("this position is of no stream of %s", sub.SID), Hint: "use a position that this subscription's own events carried"}
 	}
-	return seqs, nil
+	return marks, nil
 }
 
 // see notes what has been seen, and has it stored.
-func (d *durable) see(seqs []uint64, stored func(error)) {
+func (d *durable) see(marks []mark, stored func(error)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for i, seq := range seqs {
-		d.seen[i] = max(d.seen[i], seq)
+	for _, m := range marks {
+		at := &d.seen[d.sub.at(m.stream.Slot)]
+		if at.stream != m.stream || at.seq < m.seq {
+			*at = m
+		}
 	}
 	if stored != nil {
 		d.waiters = append(d.waiters, stored)
@@ -176,32 +195,37 @@ func (d *durable) see(seqs []uint64, stored func(error)) {
 func (d *durable) startLocked() {
 	if !d.storing {
 		d.storing = true
-		d.bridge.work.Add(1)
-		go d.store()
+		d.bridge.work.Go(d.store)
 	}
 }
 
-// store writes what has been seen until nothing new is there, or nobody is in
-// a hurry.
+// store writes what has been seen until nobody is in a hurry.
 func (d *durable) store() {
-	defer d.bridge.work.Done()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for {
-		seen, waiters, touch := slices.Clone(d.seen), d.waiters, d.touch
-		d.waiters, d.touch = nil, false
-		err := d.move(seen, touch)
-		for _, w := range waiters {
-			w(err)
-		}
+		waiters := d.waiters
+		d.waiters = nil
+		err := d.moveLocked()
+		d.failed = err
+		d.tell(waiters, err)
 		if len(d.waiters) == 0 {
 			break
 		}
 	}
 	d.storing = false
-	d.idle.Broadcast()
+	d.changed.Broadcast()
 	if d.timer == nil && !d.lost {
 		d.timer = time.AfterFunc(durablePause, d.later)
+	}
+}
+
+// tell answers with d.mu free, as the answers take other locks.
+func (d *durable) tell(waiters []func(error), err error) {
+	d.mu.Unlock()
+	defer d.mu.Lock()
+	for _, w := range waiters {
+		w(err)
 	}
 }
 
@@ -210,52 +234,87 @@ func (d *durable) later() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.timer = nil
-	for i := range d.seen {
-		if d.seen[i] > d.stored[i] && !d.lost {
-			d.startLocked()
-			return
-		}
+	if !d.lost && !slices.Equal(d.seen, d.stored) {
+		d.startLocked()
 	}
 }
 
-// move stores sequences with the broker; d.mu is held, but not meanwhile.
-func (d *durable) move(seen []uint64, touch bool) error {
-	if d.lost {
-		return &Error{Code: CodeTakenOver, Msg: "another client is attached to this durable"}
-	}
-	for i, slot := range d.sub.slots {
-		if seen[i] == d.stored[i] && !touch {
+// moveLocked stores what has been seen; d.mu is free while the broker works.
+func (d *durable) moveLocked() error {
+	touch := d.touch
+	d.touch = false
+	for i, m := range slices.Clone(d.seen) {
+		if d.lost {
+			return errTakenOver
+		}
+		was := d.stored[i]
+		if m == was && !touch {
 			continue
 		}
 		d.mu.Unlock()
-		ctx, cancel := context.WithTimeout(context.Background(), durableTimeout)
-		err := d.bridge.broker.MoveDurable(ctx, slot, d.spec, seen[i])
-		cancel()
+		err := d.bridge.moveDurable(d.spec, m, was)
 		d.mu.Lock()
 		if err != nil {
 			d.bridge.logger.Warn("storing what a durable has seen", "name", d.spec.Name, "error", err)
 			return err
 		}
-		d.stored[i] = seen[i]
+		d.stored[i] = m
 	}
 	return nil
 }
 
-// settle stores what has been seen and is not yet stored, and waits for it.
+// moveDurable moves one cursor. One that is gone, because its stream was made
+// anew or it was deleted, is made again where it should be.
+func (b *Bridge) moveDurable(spec Durable, m, was mark) error {
+	ctx, cancel := context.WithTimeout(b.ctx, durableTimeout)
+	defer cancel()
+	slot := m.stream.Slot
+	if m.stream == was.stream {
+		err := b.broker.MoveDurable(ctx, slot, spec, m.seq)
+		if !errors.Is(err, &Error{Code: CodeNotFound}) || b.broker.Streams()[slot] != m.stream {
+			return err
+		}
+	}
+	seq, _, err := b.broker.OpenDurable(ctx, slot, spec, m.seq)
+	if err == nil && seq != m.seq {
+		err = b.broker.MoveDurable(ctx, slot, spec, m.seq)
+	}
+	return err
+}
+
+// settle stores what has been seen and is not yet stored, waits for it, and is
+// the end of the attachment.
 func (d *durable) settle() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	tried := d.storing // then once more would only take as long again
 	for d.storing {
-		d.idle.Wait()
+		d.changed.Wait()
 	}
 	if d.timer != nil {
 		d.timer.Stop()
 		d.timer = nil
 	}
-	if !d.lost {
-		_ = d.move(slices.Clone(d.seen), false) // logged there
-		d.lost = true
+	if d.lost {
+		return
 	}
+	d.storing = true
+	err := d.failed
+	if err == nil || !tried {
+		err = d.moveLocked()
+	}
+	d.lost = true
+	d.tell(d.waiters, err)
+	d.waiters = nil
+	d.storing = false
+	d.changed.Broadcast()
+}
+
+// isLost reports whether the attachment is over.
+func (d *durable) isLost() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.lost
 }
 
 // touchDurables keeps the attached durables from being deleted as unused.
@@ -268,7 +327,7 @@ func (b *Bridge) touchDurables() {
 	b.mu.Unlock()
 	for _, d := range all {
 		d.mu.Lock()
-		if !d.lost && len(d.stored) == len(d.sub.slots) {
+		if !d.lost {
 			d.touch = true
 			d.startLocked()
 		}

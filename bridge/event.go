@@ -30,7 +30,6 @@ type Event struct {
 	Data    []byte
 
 	index   uint64                  // place in the Log, from 1; 0 when not from the Log
-	via     string                  // without a stream: the filter that it was heard through
 	notice  bool                    // not an event: the stream was cut here, see Log.cut
 	encoded atomic.Pointer[encoded] // what protocols made of it, see Encoded
 }

@@ -34,9 +34,9 @@ func (f follower) Lost(s *Stream, after, next uint64) {
 	f.hub.signal()
 }
 
-// Renewed begins with the new incarnation.
+// Renewed begins with the new incarnation, or goes on with one that was gone
+// and is back as it was.
 func (f follower) Renewed(s *Stream) {
-	f.logger.Warn("the stream was made anew: clients are told of a gap", "stream", s.Name, "tag", s.Tag)
 	f.mu.Lock()
 	for old, timer := range f.gone {
 		if old.Slot == s.Slot {
@@ -45,6 +45,11 @@ func (f follower) Renewed(s *Stream) {
 		}
 	}
 	f.mu.Unlock()
+	if f.log.mark(s.Slot).stream == s {
+		f.logger.Info("the stream is back as it was", "stream", s.Name)
+		return
+	}
+	f.logger.Warn("the stream was made anew: clients are told of a gap", "stream", s.Name, "tag", s.Tag)
 	f.log.cut(s, 0)
 	f.hub.signal()
 }

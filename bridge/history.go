@@ -24,9 +24,9 @@ const (
 	retryPause    = 250 * time.Millisecond
 )
 
-// errNoProgress is a broker that has fewer messages than the tail brought: the
-// stream was cut back, which the tail will find out.
-var errNoProgress = errors.New("bridge: the stream ends before what was received from it")
+// errNoProgress is a broker that has fewer messages than the tail brought, or
+// another incarnation: the stream was made anew, which the tail will find out.
+var errNoProgress = errors.New("bridge: the stream is not what was received from it")
 
 // history reads the part of a stream that is older than the ring, for all
 // clients that are that far behind, on one goroutine that exists while there
@@ -68,6 +68,7 @@ type historyReader struct {
 	next   uint64 // first sequence wanted
 	probed bool   // it is known whether the subject has anything new
 	narrow bool   // reads by itself
+	wide   bool   // must not: something is missing, which only a scan sees
 	out    bool   // left active during this chunk
 
 	gone atomic.Bool // the subscription has ended
@@ -88,8 +89,14 @@ type item struct {
 	lost  Range
 }
 
-// ready reports whether the writer has something to do for the reader.
-func (r *historyReader) ready() bool { return len(r.items) > 0 || r.done || r.stalled }
+// ready reports whether the writer has something to do for the reader. Without
+// credit, that is to tell of a hole, or to move on.
+func (r *historyReader) ready(starved bool) bool {
+	if len(r.items) == 0 {
+		return r.done || r.stalled
+	}
+	return !starved || r.items[0].event == nil
+}
 
 // attach gives the history a reader to serve.
 func (h *history) attach(r *historyReader) {
@@ -112,7 +119,8 @@ func (h *history) resume(r *historyReader) {
 	h.attach(r)
 }
 
-// take moves items to dst, at most n, and gaps besides.
+// take moves items to dst: at most n events, on which credit is spent, and the
+// holes between them.
 func (h *history) take(r *historyReader, dst []item, n int) []item {
 	c := r.sub.client
 	c.mu.Lock()
@@ -122,6 +130,9 @@ func (h *history) take(r *historyReader, dst []item, n int) []item {
 		if e := r.items[took].event; e != nil {
 			r.bytes -= e.size()
 			n--
+			if r.sub.max > 0 {
+				r.sub.owed++
+			}
 		}
 		took++
 	}
@@ -162,7 +173,7 @@ func (r *historyReader) settle(passed uint64, stalled, done bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r.passed, r.stalled, r.done = passed, stalled, done
-	if r.ready() {
+	if r.ready(r.sub.starved()) {
 		c.wakeLocked()
 	}
 }
@@ -218,7 +229,7 @@ func (h *history) scan() {
 		return
 	}
 	h.bridge.stats.Scanned.Add(uint64(len(batch.Events)))
-	if batch.Next <= h.pos && batch.Stream == h.bridge.log.mark(h.slot).stream {
+	if batch.Next <= h.pos || batch.Stream != h.bridge.log.mark(h.slot).stream {
 		h.failed(errNoProgress)
 		return
 	}
@@ -249,11 +260,13 @@ func (h *history) failed(err error) {
 	case <-h.bridge.ctx.Done():
 	case <-time.After(retryPause):
 	}
-	for _, r := range slices.Clone(h.joined) {
-		h.part(r)
+	for _, r := range h.joined {
+		h.active.remove(r.sub.Filter, r)
 		r.next = max(r.next, h.pos)
 		h.waiting = append(h.waiting, r)
 	}
+	clear(h.joined)
+	h.joined = h.joined[:0]
 	now := h.bridge.log.mark(h.slot).stream
 	h.release(func(r *historyReader) bool { return r.stream != now })
 }
@@ -283,11 +296,6 @@ func (h *history) join(b Batch) {
 		h.joined = append(h.joined, r)
 		return true
 	})
-}
-
-func (h *history) part(r *historyReader) {
-	h.active.remove(r.sub.Filter, r)
-	h.joined = slices.DeleteFunc(h.joined, func(o *historyReader) bool { return o == r })
 }
 
 // spread hands the batch to the active readers, holes and events in order.

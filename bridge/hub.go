@@ -85,7 +85,7 @@ func (s *shard) dispatch(e *Event, lists [][]*Subscription) [][]*Subscription {
 	if e.notice {
 		s.subs.each(func(sub *Subscription) {
 			if sub.reads(e.Stream.Slot) {
-				sub.client.fallBehind(sub, e.index-1)
+				sub.client.fallBehind(sub, e.index-1, mark{e.Stream, e.Seq})
 			}
 		})
 		return lists
@@ -110,7 +110,7 @@ func (s *shard) overrun() uint64 {
 	s.begun.Store(head)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.subs.each(func(sub *Subscription) { sub.client.fallBehind(sub, passed) })
+	s.subs.each(func(sub *Subscription) { sub.client.fallBehind(sub, passed, mark{}) })
 	return head + 1
 }
 

@@ -62,34 +62,34 @@ func newLog(streams []*Stream, maxMessages, maxBytes int) *Log {
 }
 
 // startAt says that the ring will hold what comes after seq in this stream.
-func (l *Log) startAt(slot int, seq uint64) {
+func (l *Log) startAt(s *Stream, seq uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.streams[slot].moveHead(seq)
-	l.streams[slot].floor = seq
+	l.streams[s.Slot].stream = s
+	l.streams[s.Slot].moveHead(seq)
+	l.streams[s.Slot].floor = seq
 }
 
 // append adds an event. One that its stream has already delivered is ignored.
 func (l *Log) append(e *Event) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if e.Stream != nil {
-		s := &l.streams[e.Stream.Slot]
-		if e.Stream != s.stream || e.Seq <= s.head {
-			return false
-		}
-		s.moveHead(e.Seq)
-		l.push(e)
-		s.entries.push(e.index)
-		q := l.subjects[e.Subject]
-		if q == nil {
-			q = &indexQueue{}
-			l.subjects[e.Subject] = q
-		}
-		q.push(e.index)
-	} else {
-		l.push(e)
+	s := &l.streams[e.Stream.Slot]
+	if e.Stream != s.stream {
+		l.cutLocked(e.Stream, e.Seq-1) // nobody said that it was made anew, but it was
 	}
+	if e.Seq <= s.head {
+		return false
+	}
+	s.moveHead(e.Seq)
+	l.push(e)
+	s.entries.push(e.index)
+	q := l.subjects[e.Subject]
+	if q == nil {
+		q = &indexQueue{}
+		l.subjects[e.Subject] = q
+	}
+	q.push(e.index)
 	for l.bytes > l.maxBytes && l.first < l.next-1 {
 		l.evict()
 	}
@@ -114,7 +114,7 @@ func (l *Log) evict() {
 	*at = nil
 	l.first++
 	l.bytes -= e.size()
-	if e.Stream == nil || e.notice {
+	if e.notice {
 		return
 	}
 	s := &l.streams[e.Stream.Slot]
@@ -146,6 +146,10 @@ func (l *Log) reached(s *Stream, seq uint64) {
 func (l *Log) cut(s *Stream, seq uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.cutLocked(s, seq)
+}
+
+func (l *Log) cutLocked(s *Stream, seq uint64) {
 	at := &l.streams[s.Slot]
 	for at.entries.len() > 0 {
 		e := l.ring[at.entries.front()%uint64(len(l.ring))]
@@ -154,7 +158,8 @@ func (l *Log) cut(s *Stream, seq uint64) {
 			delete(l.subjects, e.Subject)
 		}
 	}
-	l.push(&Event{Stream: s, notice: true})
+	// What live subscribers have passed is what was there before.
+	l.push(&Event{Stream: at.stream, Seq: at.head, notice: true})
 	at.stream, at.floor, at.floorIndex = s, seq, l.next-1
 	at.moveHead(seq)
 	l.grewLocked()
@@ -291,17 +296,20 @@ type ringRead struct {
 	upTo   uint64   // the new cursor
 	heads  []mark   // the newest marks of the streams asked for, if atHead
 	atHead bool     // there was nothing more to look at
+	full   bool     // there is a match that did not fit
 }
 
 // read fills r with events after the cursor that match the filter. It returns
 // false when an event of these streams that the cursor has not passed may have
 // left the ring.
 func (l *Log) read(r *ringRead, filter string, literal bool, cursor uint64, marks []mark) bool {
-	r.events, r.heads, r.atHead = r.events[:0], r.heads[:0], false
+	r.events, r.heads, r.atHead, r.full = r.events[:0], r.heads[:0], false, false
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	for _, m := range marks {
-		if s := &l.streams[m.stream.Slot]; s.stream != m.stream || cursor < s.floorIndex {
+		// Below the floor's index the cursor may have passed over what is gone;
+		// not so a mark above the floor, behind which everything is there.
+		if s := &l.streams[m.stream.Slot]; s.stream != m.stream || cursor < s.floorIndex && m.seq < s.floor {
 			return false
 		}
 	}
@@ -328,7 +336,7 @@ func (l *Log) readSubject(r *ringRead, subject string, cursor uint64) {
 	}
 	for i := q.search(cursor + 1); i < q.len(); i++ {
 		if len(r.events) == cap(r.events) {
-			r.upTo = q.at(i) - 1
+			r.upTo, r.full = q.at(i)-1, true
 			return
 		}
 		r.events = append(r.events, l.ring[q.at(i)%uint64(len(l.ring))])
@@ -337,15 +345,16 @@ func (l *Log) readSubject(r *ringRead, subject string, cursor uint64) {
 
 func (l *Log) readAll(r *ringRead, filter string, cursor uint64) {
 	i := max(cursor+1, l.first)
-	for end := min(l.next, i+scanStep); i < end && len(r.events) < cap(r.events); i++ {
+	for end := min(l.next, i+scanStep); i < end; i++ {
 		e := l.ring[i%uint64(len(l.ring))]
-		if e.Stream == nil || e.notice {
+		// What was cut off is still in the ring until its turn comes to leave.
+		if e.notice || e.index <= l.streams[e.Stream.Slot].floorIndex || !Matches(filter, e.Subject) {
 			continue
 		}
-		// What was cut off is still in the ring until its turn comes to leave.
-		if s := &l.streams[e.Stream.Slot]; e.index > s.floorIndex && Matches(filter, e.Subject) {
-			r.events = append(r.events, e)
+		if r.full = len(r.events) == cap(r.events); r.full {
+			break
 		}
+		r.events = append(r.events, e)
 	}
 	r.upTo = i - 1
 }

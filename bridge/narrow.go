@@ -7,12 +7,12 @@ func (h *history) readNarrow() bool {
 	if len(h.joined) > 0 {
 		return false
 	}
+	if len(h.waiting) > narrowReaders {
+		return false // asking for each would take longer than to read it all
+	}
 	h.probe()
 	if len(h.waiting) == 0 {
 		return true
-	}
-	if len(h.waiting) > narrowReaders {
-		return false
 	}
 	readers := h.waiting
 	h.waiting = nil
@@ -58,12 +58,15 @@ func (h *history) probe() {
 func (h *history) holds(r *historyReader) bool {
 	ctx, cancel := h.ctx()
 	defer cancel()
-	state, err := h.bridge.broker.State(ctx, h.slot)
+	state, err := h.bridge.state(ctx, h.slot)
 	return err == nil && state.Stream == r.stream && state.First <= r.next
 }
 
 // suits decides whether a reader reads narrowly: few messages, far apart.
 func (h *history) suits(r *historyReader) bool {
+	if r.wide {
+		return false
+	}
 	ctx, cancel := h.ctx()
 	defer cancel()
 	n, err := h.bridge.broker.Count(ctx, h.slot, r.sub.Filter)
@@ -89,8 +92,20 @@ func (h *history) stepNarrow(r *historyReader) {
 		return
 	}
 	h.bridge.stats.Narrow.Add(uint64(len(batch.Events)))
-	if batch.Stream != r.stream || stream != r.stream {
+	if stream != r.stream {
 		r.settle(r.next-1, false, true)
+		return
+	}
+	if batch.Stream != r.stream {
+		h.waiting = append(h.waiting, r)
+		h.failed(errNoProgress)
+		return
+	}
+	// A filtered read does not see holes. Asked after it, the stream says
+	// whether something was trimmed before; then a scan tells what.
+	if !h.holds(r) {
+		r.narrow, r.wide = false, true
+		h.waiting = append(h.waiting, r)
 		return
 	}
 	for _, e := range batch.Events {

@@ -26,7 +26,7 @@ type SubscribeAnswer struct {
 }
 
 // maxCredit bounds the list of unseen events that credit makes the server keep.
-const maxCredit = 65536
+const maxCredit = 10_000
 
 // resolveTimeout is how long finding the place to start may take.
 const resolveTimeout = 10 * time.Second
@@ -62,9 +62,11 @@ func (c *Client) Subscribe(ctx context.Context, r SubscribeRequest, answer func(
 		return err
 	}
 	if r.As != "" {
-		if err := c.bridge.openDurable(ctx, sub, r.As, at); err != nil {
+		done, err := c.bridge.openDurable(ctx, sub, r.As, at)
+		if err != nil {
 			return err
 		}
+		defer done()
 	}
 	sub.marks, sub.snapshot, sub.announce = at.marks, at.snapshot, true
 	if r.Until != "" {
@@ -75,6 +77,15 @@ func (c *Client) Subscribe(ctx context.Context, r SubscribeRequest, answer func(
 	}
 	a := SubscribeAnswer{From: append(Position(nil), sub.position()...), Behind: c.bridge.ahead(sub.marks), After: at.after, Next: at.next}
 	return c.start(sub, behind, a, answer)
+}
+
+// roomLocked says whether the client may have one more subscription.
+func (c *Client) roomLocked() error {
+	if len(c.subs) < c.opts.MaxSubscriptions {
+		return nil
+	}
+	return &Error{Code: CodeRateLimited, Msg: fmt.Sprintf("a client has at most %d subscriptions", c.opts.MaxSubscriptions),
+		Hint: "end one with off, or use one wider filter"}
 }
 
 // checkSubscribe validates a request and returns the streams that serve it.
@@ -100,12 +111,14 @@ func (c *Client) checkSubscribe(r SubscribeRequest) ([]*Stream, error) {
 			return nil, err
 		}
 	}
-	return scope, nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return scope, c.roomLocked()
 }
 
 // subscribeLive starts a subscription that no stream serves.
 func (c *Client) subscribeLive(sub *Subscription, answer func(*Output, SubscribeAnswer)) error {
-	if err := c.bridge.listen(sub.Filter); err != nil {
+	if err := c.bridge.listen(sub); err != nil {
 		return err
 	}
 	return c.start(sub, live, SubscribeAnswer{}, answer)
@@ -114,7 +127,9 @@ func (c *Client) subscribeLive(sub *Subscription, answer func(*Output, Subscribe
 // start makes the subscription known: first to the hub, which leaves it alone
 // until it is live, then to its client's writer.
 func (c *Client) start(sub *Subscription, at phase, a SubscribeAnswer, answer func(*Output, SubscribeAnswer)) error {
-	c.shard.add(sub)
+	if len(sub.slots) > 0 {
+		c.shard.add(sub)
+	}
 	c.bridge.stats.Subscriptions.Add(1)
 	err := c.adopt(sub, at, a, answer)
 	if err != nil {
@@ -126,12 +141,14 @@ func (c *Client) start(sub *Subscription, at phase, a SubscribeAnswer, answer fu
 func (c *Client) adopt(sub *Subscription, at phase, a SubscribeAnswer, answer func(*Output, SubscribeAnswer)) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed {
+	if c.closed || c.finished {
 		return ErrClosed
 	}
-	if len(c.subs) >= c.opts.MaxSubscriptions {
-		return &Error{Code: CodeRateLimited, Msg: fmt.Sprintf("a client has at most %d subscriptions", c.opts.MaxSubscriptions),
-			Hint: "end one with off, or use one wider filter"}
+	if sub.durable != nil && sub.durable.isLost() {
+		return errTakenOver
+	}
+	if err := c.roomLocked(); err != nil {
+		return err
 	}
 	c.nextSID++
 	sub.SID = "s" + strconv.Itoa(c.nextSID)
@@ -159,36 +176,61 @@ func noSubscription(sid string) error {
 
 // Seen says that the client has processed everything up to a position. It
 // gives credit back and moves a durable; stored, which may be nil, is called
-// when that is stored, at once if there is no durable.
+// once when that is stored, at once if there is no durable.
 func (c *Client) Seen(sid string, pos Position, stored func(error)) error {
 	sub := c.find(sid)
 	if sub == nil {
 		return noSubscription(sid)
 	}
-	seqs, err := c.bridge.seenSeqs(sub, pos)
-	if err != nil {
+	freed := c.free(sub, pos)
+	marks, err := c.bridge.seenMarks(sub, pos)
+	if err != nil && !freed { // of an incarnation that is over, it may have freed credit
 		return err
 	}
-	c.mu.Lock()
-	kept := sub.unseen[:0]
-	for _, m := range sub.unseen {
-		if seq, ok := pos.Seq(m.stream.Tag); !ok || m.seq > seq {
-			kept = append(kept, m)
-		}
-	}
-	sub.owed -= len(sub.unseen) - len(kept)
-	sub.unseen = kept
-	if sub.phase == held && !sub.starved() {
-		sub.phase = behind
-	}
-	if sub.phase == behind || sub.phase == waiting {
-		c.wakeLocked()
-	}
-	c.mu.Unlock()
-	if sub.durable != nil {
-		sub.durable.see(seqs, stored)
-	} else if stored != nil {
+	switch {
+	case sub.durable != nil && len(marks) > 0:
+		sub.durable.see(marks, c.whenStored(stored))
+	case stored != nil:
 		stored(nil)
 	}
 	return nil
+}
+
+// free gives back the credit of what has been seen.
+func (c *Client) free(sub *Subscription, pos Position) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	for ; n < len(sub.unseen); n++ {
+		if seq, ok := pos.Seq(sub.unseen[n].stream.Tag); !ok || sub.unseen[n].seq > seq {
+			break
+		}
+	}
+	sub.unseen = sub.unseen[n:]
+	sub.owed -= n
+	if sub.phase == held && !sub.starved() {
+		sub.phase = behind
+	}
+	if n > 0 && (sub.phase == behind || sub.phase == waiting) {
+		c.wakeLocked()
+	}
+	return n > 0
+}
+
+// whenStored counts an answer that is the broker's to give, so that Ready
+// bounds how many there are.
+func (c *Client) whenStored(stored func(error)) func(error) {
+	if stored == nil {
+		return nil
+	}
+	c.mu.Lock()
+	c.inflight++
+	c.mu.Unlock()
+	return func(err error) {
+		stored(err)
+		c.mu.Lock()
+		c.inflight--
+		c.changed.Broadcast()
+		c.mu.Unlock()
+	}
 }

@@ -58,6 +58,7 @@ func (c *Client) fill(w *writer) bool {
 		queue.free()
 	}
 	for _, sub := range w.todo {
+		c.lapse(sub)
 		for w.out.Size() < corkBytes && c.advance(w, sub) {
 		}
 	}
@@ -71,7 +72,7 @@ func (c *Client) take(w *writer) (queue *refQueue, more bool) {
 	defer c.mu.Unlock()
 	w.todo = w.todo[:0]
 	for _, sub := range c.subs {
-		if sub.phase == behind || sub.phase == waiting && sub.history.ready() && !sub.starved() {
+		if sub.phase == behind || sub.phase == waiting && sub.history.ready(sub.starved()) {
 			w.todo = append(w.todo, sub)
 		}
 	}
@@ -114,20 +115,34 @@ func (c *Client) deliver(w *writer, sub *Subscription, e *Event) {
 	*d = Delivery{Event: e, SID: sub.SID}
 	if e.Stream != nil {
 		i := sub.at(e.Stream.Slot)
-		m := &sub.marks[i]
-		if m.stream != e.Stream || e.Seq <= m.seq || sub.until != nil && e.Seq > sub.until[i].seq {
+		if i < 0 || sub.marks[i].stream != e.Stream || e.Seq <= sub.marks[i].seq || sub.until != nil && e.Seq > sub.until[i].seq {
 			c.unowe(sub)
 			return
 		}
+		m := &sub.marks[i]
 		m.seq = e.Seq
 		d.Pos = sub.position()
 		d.Lag = c.bridge.log.lag(e)
 		c.owe(sub, *m)
-	} else if Reserved(e.Subject) {
-		return // a filter that begins with a wildcard must not bring NATS's own
 	}
 	c.opts.Encoder.Event(&w.out, d)
 	c.bridge.stats.Delivered.Add(1)
+}
+
+// lapse raises the mark of a subscription that fell behind to where it was:
+// what it was offered before is written by now. Without it, a subscription to
+// something rare would begin again at its last event.
+func (c *Client) lapse(sub *Subscription) {
+	c.mu.Lock()
+	at := sub.lapsed
+	sub.lapsed = mark{}
+	c.mu.Unlock()
+	if at.stream == nil {
+		return
+	}
+	if m := &sub.marks[sub.at(at.stream.Slot)]; m.stream == at.stream {
+		m.seq = max(m.seq, at.seq)
+	}
 }
 
 // owe notes that an event with credit is on its way and not yet seen.

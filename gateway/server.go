@@ -20,6 +20,7 @@ import (
 const (
 	headerTimeout  = 10 * time.Second
 	maxHeaderBytes = 16 << 10
+	dropTimeout    = time.Second // for dropped sessions to take themselves apart
 )
 
 // session is one client, whatever its protocol.
@@ -162,9 +163,9 @@ func (s *Server) Stop(ctx context.Context) error {
 
 	errs := []error{ignoreClosed(s.listener.Close())}
 	for _, one := range all {
-		go one.Shutdown(ctx) // ends before running is done: awaited there
+		go one.Shutdown(ctx) // ends with its session, which is awaited here
 	}
-	s.running.Wait()
+	errs = append(errs, s.awaitSessions(ctx))
 	if s.admin != nil {
 		errs = append(errs, ignoreClosed(s.admin.Close()))
 	}
@@ -173,6 +174,26 @@ func (s *Server) Stop(ctx context.Context) error {
 	}
 	s.serving.Wait()
 	return errors.Join(errs...)
+}
+
+// awaitSessions returns when all sessions have ended, or a little after ctx.
+func (s *Server) awaitSessions(ctx context.Context) error {
+	ended := make(chan struct{})
+	go func() {
+		s.running.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+	}
+	select {
+	case <-ended:
+		return nil
+	case <-time.After(dropTimeout):
+		return errors.New("gateway: not all sessions ended in time")
+	}
 }
 
 func ignoreClosed(err error) error {

@@ -99,7 +99,13 @@ func (s *Session) Run() {
 			s.readFailed(err)
 			return
 		}
-		if s.client.Ready() != nil || !s.handle(msg, text) {
+		if s.client.Ready() != nil {
+			// The last frames are on their way, or nobody is there any more.
+			s.flush()
+			s.finish()
+			return
+		}
+		if !s.handle(msg, text) {
 			return
 		}
 	}
@@ -154,7 +160,7 @@ func (s *Session) readFailed(err error) {
 	code := websock.CloseCode(err)
 	switch {
 	case errors.As(err, &peer):
-		s.client.Reply(func(out *bridge.Output) { websock.AppendClose(out, code, "") })
+		s.client.Finish(func(out *bridge.Output) { websock.AppendClose(out, code, "") })
 		s.flush()
 		s.finish()
 	case code != 0:
@@ -162,9 +168,10 @@ func (s *Session) readFailed(err error) {
 	}
 }
 
-// say queues the last frames: bye, and the close that follows it.
+// say ends everything and queues the last frames: bye, and the close that
+// follows it.
 func (s *Session) say(code websock.Code, why string, retry time.Duration) {
-	s.client.Reply(func(out *bridge.Output) {
+	s.client.Finish(func(out *bridge.Output) {
 		appendText(out, func(dst []byte) []byte { return AppendBye(dst, Bye{Code: int(code), Why: why, Retry: retry}) })
 		websock.AppendClose(out, code, why)
 	})
@@ -192,6 +199,7 @@ func (s *Session) bye(code websock.Code, why string, retry time.Duration) {
 // Shutdown tells the client to come back a little later, each client at
 // another moment, and returns when the session has ended or ctx has.
 func (s *Session) Shutdown(ctx context.Context) {
+	s.client.Settle(ctx)
 	s.say(websock.CodeRestart, "the gateway restarts", (retryLeast + mrand.N(retrySpread)).Round(time.Millisecond))
 	if s.client.Flush(ctx) == nil {
 		// Its own close frame is on its way; then Run ends by itself.
