@@ -34,7 +34,7 @@ type Broker interface {
 	// it to whoever listens now. done is called exactly once, from any
 	// goroutine, perhaps before Publish returns, and must not block: with nil
 	// only after the message is as safe as the stream's storage promises.
-	// Messages of one caller are stored in the order of its calls.
+	// Messages of one owner are stored in the order of the calls.
 	// [CodeUnavailable] means that the outcome is unknown.
 	Publish(p *Publication, done func(Receipt, error))
 

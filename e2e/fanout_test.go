@@ -12,8 +12,8 @@ import (
 // written to each at once and by itself, and under load several leave in one
 // system call.
 func TestManyFramesInOneWrite(t *testing.T) {
-	const clients, events = 1000, 2000
-	n := startNode(t, nodeOptions{interval: true})
+	const clients, events = 1000, 500
+	n := startNode(t, nodeOptions{interval: true, gateway: patient})
 	subs := make([]*client.Sub, clients)
 	for i := range subs {
 		subs[i] = subscribe(t, dial(t, n, client.Options{Buffer: 16}), "events.chat", client.SubOptions{})
