@@ -53,12 +53,12 @@ func (b *Bridge) heard(name string, data []byte) {
 	if name != signalDurable || len(data) < stampBytes {
 		return
 	}
-	theirs, key := stamp(data[:stampBytes]), string(data[stampBytes:])
+	theirs, key := stamp(data[:stampBytes]), data[stampBytes:]
 	if theirs.gateway() == b.id {
 		return
 	}
 	b.mu.Lock()
-	d := b.durables[key]
+	d := b.durables[string(key)]
 	b.mu.Unlock()
 	if d == nil {
 		return
