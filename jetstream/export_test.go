@@ -1,6 +1,8 @@
 package jetstream
 
 import (
+	"context"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/jetway-io/jetway/bridge"
@@ -24,4 +26,17 @@ var (
 func Rest(first, last uint64, ranges []uint64, after, next uint64) (rest []bridge.Range, covered bool) {
 	d := &deletedSet{first: first, last: last, ranges: ranges}
 	return d.rest(after, next), d.covers(after, next)
+}
+
+// ConfirmNone asks as if the stream had copies.
+func (b *Broker) ConfirmNone(ctx context.Context, slot int, filter string, seq uint64) error {
+	s := b.streams[slot]
+	copied := *s.current()
+	copied.copies = 3
+	return b.confirmNone(ctx, s, &copied, filter, seq)
+}
+
+// LeaderLast asks the leader for the last message of a subject.
+func (b *Broker) LeaderLast(ctx context.Context, slot int, subject string) (uint64, error) {
+	return b.leaderSeq(ctx, b.streams[slot], leaderGet{LastFor: subject})
 }

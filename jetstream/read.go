@@ -182,6 +182,9 @@ func (b *Broker) readNothing(ctx context.Context, s *stream, req getRequest) (br
 		return batch, err
 	}
 	if end > req.Seq {
+		if err := b.confirmNone(ctx, s, inc, "", req.Seq); err != nil {
+			return bridge.Batch{}, err
+		}
 		batch.Lost, err = s.unexplained(ctx, inc, req.Seq-1, end)
 	}
 	return batch, err
@@ -203,6 +206,12 @@ func (b *Broker) readFiltered(ctx context.Context, s *stream, req getRequest) (b
 		batch.Next = batch.Events[n-1].Seq + 1
 	}
 	if f.pending == 0 {
+		if err := b.confirmNone(ctx, s, inc, req.NextFor, batch.Next); err != nil {
+			if len(batch.Events) == 0 {
+				return bridge.Batch{}, err
+			}
+			return batch, nil // what was found is good; the rest is asked for again
+		}
 		batch.Next = max(batch.Next, info.State.Last+1)
 	}
 	return batch, nil

@@ -17,6 +17,9 @@ import (
 // LastSeq implements [bridge.Broker].
 func (b *Broker) LastSeq(ctx context.Context, slot int, subject string) (uint64, error) {
 	s := b.streams[slot]
+	if s.current().copies > 1 {
+		return b.leaderSeq(ctx, s, leaderGet{LastFor: subject})
+	}
 	msgs, err := b.get(ctx, s, "."+subject, []getRequest{{}}, false)
 	if err != nil {
 		return 0, err
