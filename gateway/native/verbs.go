@@ -27,7 +27,7 @@ func (s *Session) verb(f *Frame) error {
 		s.client.Reply(func(out *bridge.Output) { appendText(out, func(dst []byte) []byte { return AppendHelp(dst, f) }) })
 		return nil
 	}
-	return &bridge.Error{Code: bridge.CodeUnknownVerb, Msg: fmt.Sprintf("%q is not available in this release", f.Verb), Hint: "send help to see what is"}
+	return f.Verb.unavailable()
 }
 
 // pub publishes. The answer comes when the stream has stored the message, from
