@@ -46,7 +46,9 @@ func (s *Session) pub(f *Frame) error {
 		Subject: f.Text, Data: payload, Head: f.Head, Key: f.Key, TTL: f.TTL, If: f.If,
 	}, func(a bridge.PublishAnswer, err error) {
 		if err != nil {
-			s.refuse(f, err)
+			if s.refuse(f, err).Code == bridge.CodeBadFrame {
+				s.misused.Store(true)
+			}
 		} else if f.ID != "" {
 			s.text(func(dst []byte) []byte {
 				return AppendPublished(dst, f.Ref(), Published{Pos: a.Pos, Dup: a.Duplicate})
