@@ -72,7 +72,8 @@ type nodeOptions struct {
 	interval bool   // do not sync each write
 	stream   jetstream.StreamConfig
 	bridge   bridge.Options
-	gateway  gateway.Options
+	gateway  gateway.Options // Anonymous nil lets anyone do anything
+	strict   bool            // refuse clients without a token
 }
 
 var anyone = bridge.Permissions{Pub: []string{">"}, Sub: []string{">"}}
@@ -102,8 +103,13 @@ func startNode(t testing.TB, o nodeOptions) *node {
 	o.bridge.Logger = logger
 	n.bridge = bridge.New(n.broker, o.bridge)
 	g := o.gateway
-	g.Bridge, g.Logger, g.Listen, g.Anonymous = n.bridge, logger, "127.0.0.1:0", &anyone
-	g.PublishRate, g.MaxPerAddress = 1e9, 1e6
+	g.Bridge, g.Logger, g.Listen, g.MaxPerAddress = n.bridge, logger, "127.0.0.1:0", 1e6
+	if g.Anonymous == nil && !o.strict {
+		g.Anonymous = &anyone
+	}
+	if g.PublishRate == 0 {
+		g.PublishRate = 1e9
+	}
 	if n.server, err = gateway.New(g); err != nil {
 		t.Fatal(err)
 	}

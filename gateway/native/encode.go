@@ -131,12 +131,15 @@ func AppendPong(dst []byte, f *Frame) []byte {
 	return appendAnswer(dst, f.ID, "pong", f.Value)
 }
 
-// AppendHelp appends every verb with what it means and an example, as an
-// answer to the frame f.
+// AppendHelp appends every verb that this release has, with what it means and
+// an example, as an answer to the frame f.
 func AppendHelp(dst []byte, f *Frame) []byte {
 	list := []byte{'{'}
 	for v := VerbAuth; v < VerbHelp; v++ {
-		if v > VerbAuth {
+		if !v.Available() {
+			continue
+		}
+		if len(list) > 1 {
 			list = append(list, ',')
 		}
 		list = appendString(list, verbs[v].name)

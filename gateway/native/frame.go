@@ -183,7 +183,7 @@ func (p *parser) verb(v Verb, value []byte) {
 	}
 	s, ok := stringOf(value)
 	if !ok {
-		p.refuse(fmt.Sprintf("%q takes %s, as a string", v, verbs[v].value), "as in "+verbs[v].example)
+		p.refuse(fmt.Sprintf("%q takes %s, as a string", v, verbs[v].value), v.hint())
 		return
 	}
 	if v == VerbSub || v == VerbWork {
@@ -208,14 +208,14 @@ func (p *parser) notJSON() error {
 }
 
 func (p *parser) noVerb() error {
-	e := &bridge.Error{Code: bridge.CodeUnknownVerb, Msg: "no verb", Hint: "one of " + verbList() + ", as in " + verbs[VerbPub].example}
+	e := &bridge.Error{Code: bridge.CodeUnknownVerb, Msg: "no verb", Hint: "one of " + verbList() + ", " + VerbPub.hint()}
 	if p.stranger == nil {
 		return e
 	}
 	name := shorten(string(p.stranger), 32)
 	e.Msg = fmt.Sprintf("no verb %q", name)
 	if v := nearestVerb(name); v != VerbNone {
-		e.Hint = fmt.Sprintf("did you mean %q, as in %s", v, verbs[v].example)
+		e.Hint = fmt.Sprintf("did you mean %q, %s", v, v.hint())
 	}
 	return e
 }

@@ -10,6 +10,7 @@ import (
 	mrand "math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -55,6 +56,9 @@ type Session struct {
 	// Owned by Run.
 	limit *rate.Limiter
 	bad   int // bad frames in a row
+
+	// Set by answers to pub, whose faults only the bridge can see.
+	misused atomic.Bool // a frame was refused as bad since Run last looked
 
 	done chan struct{} // closed when Run has ended
 
@@ -244,7 +248,8 @@ func (s *Session) handle(msg []byte, text bool) bool {
 	if err != nil {
 		e = s.refuse(f, err)
 	}
-	if e == nil || e.Code != bridge.CodeBadFrame && e.Code != bridge.CodeUnknownVerb {
+	misused := s.misused.Swap(false)
+	if !misused && (e == nil || e.Code != bridge.CodeBadFrame && e.Code != bridge.CodeUnknownVerb) {
 		s.bad = 0
 		return true
 	}

@@ -1,6 +1,11 @@
 package native
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+
+	"github.com/jetway-io/jetway/bridge"
+)
 
 // Verb is what a client's message asks for.
 type Verb uint8
@@ -25,7 +30,8 @@ const (
 )
 
 // verbs is the one table of verbs. value names what the verb's value is, when
-// it has to be a string; example is what `help` and the hints show.
+// it has to be a string; example is what `help` and the hints show of those
+// that this release has.
 var verbs = [verbCount]struct{ name, value, means, example string }{
 	VerbAuth: {"auth", "a token", "say who you are, or refresh the token", `{"auth":"TOKEN"}`},
 	VerbPub:  {"pub", "a subject", "publish; answered once it is stored", `{"pub":"events.chat.1","data":"hi","id":1}`},
@@ -41,6 +47,14 @@ var verbs = [verbCount]struct{ name, value, means, example string }{
 	VerbPing: {"ping", "", "answered with pong and the same value", `{"ping":1}`},
 	VerbHelp: {"help", "", "this", `help`},
 }
+
+// available are the verbs that this release has. The others are those of the
+// contract that are still to come: they are read and written, so that clients
+// can be made for them, and refused by their names.
+const available = 1<<VerbPub | 1<<VerbSub | 1<<VerbSeen | 1<<VerbOff | 1<<VerbPing | 1<<VerbHelp
+
+// Available reports whether this release has the verb.
+func (v Verb) Available() bool { return available>>v&1 != 0 }
 
 // synonyms are what people type who know other protocols.
 var synonyms = map[string]Verb{
@@ -102,15 +116,16 @@ func verbOf(name []byte) Verb {
 	return VerbNone
 }
 
-// nearestVerb guesses which verb was meant, VerbNone when none is close.
+// nearestVerb guesses which verb was meant, VerbNone when none is close that
+// this release has.
 func nearestVerb(name string) Verb {
 	name = strings.ToLower(name)
-	if v, ok := synonyms[name]; ok {
+	if v, ok := synonyms[name]; ok && v.Available() {
 		return v
 	}
 	best, least := VerbNone, 2 // a distance of 2 is too far for names this short
 	for v := VerbAuth; v < verbCount; v++ {
-		if d := distance(name, verbs[v].name); d < least {
+		if d := distance(name, verbs[v].name); d < least && v.Available() {
 			best, least = v, d
 		}
 	}
@@ -140,11 +155,26 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-// verbList is every verb's name, for hints.
+// verbList is the name of every verb that there is, for hints.
 func verbList() string {
 	names := make([]string, 0, verbCount)
 	for v := VerbAuth; v < verbCount; v++ {
-		names = append(names, verbs[v].name)
+		if v.Available() {
+			names = append(names, verbs[v].name)
+		}
 	}
 	return strings.Join(names, ", ")
+}
+
+// hint is what to say to a client that used the verb wrongly.
+func (v Verb) hint() string {
+	if v.Available() {
+		return "as in " + verbs[v].example
+	}
+	return "this release has " + verbList()
+}
+
+// unavailable is the answer to a verb that is still to come.
+func (v Verb) unavailable() *bridge.Error {
+	return &bridge.Error{Code: bridge.CodeUnknownVerb, Msg: fmt.Sprintf("%q is not available in this release", v), Hint: v.hint()}
 }

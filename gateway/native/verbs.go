@@ -27,7 +27,7 @@ func (s *Session) verb(f *Frame) error {
 		s.client.Reply(func(out *bridge.Output) { appendText(out, func(dst []byte) []byte { return AppendHelp(dst, f) }) })
 		return nil
 	}
-	return &bridge.Error{Code: bridge.CodeUnknownVerb, Msg: fmt.Sprintf("%q is not available in this release", f.Verb), Hint: "send help to see what is"}
+	return f.Verb.unavailable()
 }
 
 // pub publishes. The answer comes when the stream has stored the message, from
@@ -46,7 +46,9 @@ func (s *Session) pub(f *Frame) error {
 		Subject: f.Text, Data: payload, Head: f.Head, Key: f.Key, TTL: f.TTL, If: f.If,
 	}, func(a bridge.PublishAnswer, err error) {
 		if err != nil {
-			s.refuse(f, err)
+			if s.refuse(f, err).Code == bridge.CodeBadFrame {
+				s.misused.Store(true)
+			}
 		} else if f.ID != "" {
 			s.text(func(dst []byte) []byte {
 				return AppendPublished(dst, f.Ref(), Published{Pos: a.Pos, Dup: a.Duplicate})
