@@ -1,6 +1,7 @@
 package bridge_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -392,23 +393,49 @@ func TestSeenIsBounded(t *testing.T) {
 	}
 }
 
+// letters is a client that keeps what is written, a letter for each frame.
+type letters struct {
+	mu      sync.Mutex
+	written []byte
+	begun   chan struct{} // capacity 1
+}
+
+func (l *letters) Event(out *bridge.Output, _ *bridge.Delivery)                 { out.Append('e') }
+func (l *letters) Live(*bridge.Output, string, bridge.Position)                 {}
+func (l *letters) Gap(*bridge.Output, string, bridge.Position, bridge.Position) {}
+func (l *letters) End(*bridge.Output, string, string)                           {}
+func (l *letters) Write(out *bridge.Output) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, b := range out.Buffers(nil) {
+		l.written = append(l.written, b...)
+	}
+	select {
+	case l.begun <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
 // Events followed the last frames, and a client that was catching up was never
 // done.
 func TestFinishIsTheLast(t *testing.T) {
 	g := newRig(t, bridge.Options{RingMessages: 64})
 	p := mustConnect(t, g)
 	publishN(t, p, "events.a", 1, 5000)
-	c, r := g.connect(t)
-	a := subscribe(t, c, bridge.SubscribeRequest{Filter: "events.>", From: "first"})
-	r.waitEvents(t, a.SID, 1)
-	c.Finish(func(out *bridge.Output) { r.End(out, "bye", "restart") })
+	l := &letters{begun: make(chan struct{}, 1)}
+	c := g.Connect(bridge.ClientOptions{User: "u", Permissions: everything, Encoder: l, Transport: l})
+	defer c.Close()
+	subscribe(t, c, bridge.SubscribeRequest{Filter: "events.>", From: "first"})
+	<-l.begun
+	c.Finish(func(out *bridge.Output) { out.Append('B') })
 	if err := c.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if last := r.frames[len(r.frames)-1]; last.sid != "bye" {
-		t.Errorf("%+v follows the last frame", last)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if at := bytes.IndexByte(l.written, 'B'); at != len(l.written)-1 {
+		t.Errorf("the last frame is number %d of %d", at+1, len(l.written))
 	}
 	if c.Ready() == nil {
 		t.Error("requests are still let in")

@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -22,39 +20,11 @@ import (
 	"github.com/jetway-io/jetway/gateway"
 	"github.com/jetway-io/jetway/gateway/native"
 	"github.com/jetway-io/jetway/gateway/native/client"
+	"github.com/jetway-io/jetway/internal/leaktest"
 	"github.com/jetway-io/jetway/jetstream"
 )
 
-// TestMain fails when goroutines are left over.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if code == 0 {
-		code = leaks()
-	}
-	os.Exit(code)
-}
-
-func leaks() int {
-	stacks := make([]byte, 1<<20)
-	deadline := time.Now().Add(10 * time.Second)
-	for {
-		left := 0
-		all := string(stacks[:runtime.Stack(stacks, true)])
-		for _, g := range strings.Split(all, "\n\n") {
-			if strings.Contains(g, "jetway-io/jetway") && !strings.Contains(g, "e2e.leaks") {
-				left++
-			}
-		}
-		if left == 0 {
-			return 0
-		}
-		if time.Now().After(deadline) {
-			fmt.Fprintf(os.Stderr, "%d goroutines are left:\n%s\n", left, all)
-			return 1
-		}
-		runtime.Gosched()
-	}
-}
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // node is a gateway; the first of a test brings the NATS server.
 type node struct {

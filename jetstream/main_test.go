@@ -3,49 +3,18 @@ package jetstream_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"runtime"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/internal/leaktest"
 	"github.com/jetway-io/jetway/jetstream"
 )
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if code == 0 && leaked() {
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
-// leaked reports goroutines of this module, nats.go or nats-server that remain.
-func leaked() bool {
-	deadline := time.Now().Add(10 * time.Second)
-	for {
-		buf := make([]byte, 1<<20)
-		stacks := strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n")
-		var left []string
-		for _, s := range stacks[1:] {
-			if strings.Contains(s, "jetway/jetstream") || strings.Contains(s, "nats.go@") || strings.Contains(s, "nats-server/v2@") {
-				left = append(left, s)
-			}
-		}
-		if len(left) == 0 {
-			return false
-		}
-		if time.Now().After(deadline) {
-			fmt.Fprintf(os.Stderr, "%d goroutines remain:\n%s\n", len(left), strings.Join(left, "\n\n"))
-			return true
-		}
-		runtime.Gosched()
-	}
-}
-
-// events is the stream that most tests use.
 var events = jetstream.StreamConfig{Name: "EVENTS", Subjects: []string{"events.>"}, Dedupe: time.Minute}
 
 // deadline is how long a test waits for what does not come.
