@@ -3,7 +3,7 @@
 
 FUZZTIME ?= 30s
 
-.PHONY: build run test lint fuzz bench-go e2e clean help
+.PHONY: build run test lint fuzz bench-go far e2e clean help
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 
 bench-go: ## the Go benchmarks, without tests
 	go test -run '^$$' -bench . -benchmem ./...
+
+far: ## a crowd far behind, at full size (2 minutes); writes bench/FAR.md
+	JETWAY_FAR=$(CURDIR)/bench/FAR.md go test -count 1 -timeout 10m -run '^TestFarFull$$' -v ./e2e
 
 e2e: ## real processes and a real browser
 	@. ./scripts/need.sh && need_e2e && ./e2e/run.sh

@@ -23,10 +23,30 @@ func BenchmarkPublish(b *testing.B) {
 	}
 }
 
+// BenchmarkCommitter is what group commit is for: many messages that wait for
+// the disk at the same time, each of which must be on it.
+func BenchmarkCommitter(b *testing.B) {
+	for _, waiting := range []int{1, 64, 1000} {
+		for _, group := range []bool{false, true} {
+			b.Run(fmt.Sprintf("sync=always/bytes=128/waiting=%d/groupcommit=%v", waiting, group), func(b *testing.B) {
+				br := open(b, options(b, always))
+				if !group {
+					br.PublishPlainly(0)
+				}
+				publishAll(b, br, waiting, false)
+			})
+		}
+	}
+}
+
 func benchPublish(b *testing.B, always bool, waiting int, keyed bool) {
 	o := options(b)
 	o.Embedded.SyncAlways = always
-	br := open(b, o)
+	publishAll(b, open(b, o), waiting, keyed)
+}
+
+// publishAll publishes with so many waiting for their answer.
+func publishAll(b *testing.B, br *jetstream.Broker, waiting int, keyed bool) {
 	data := make([]byte, 128)
 	room := make(chan struct{}, waiting)
 	var wg sync.WaitGroup

@@ -14,6 +14,13 @@ func (b *Broker) Conn() *nats.Conn { return b.nc }
 // Mark records the high-water marks now.
 func (b *Broker) Mark() { b.markAll(b.life) }
 
+// PublishPlainly turns group commit off: each message is synced by itself.
+func (b *Broker) PublishPlainly(slot int) {
+	inc := *b.streams[slot].current()
+	inc.atomic = false
+	b.streams[slot].cur.Store(&inc)
+}
+
 // Internals for table tests.
 var (
 	ParseMeta = parseMeta
