@@ -170,7 +170,7 @@ func (s *Server) Stop(ctx context.Context) error {
 		errs = append(errs, ignoreClosed(s.admin.Close()))
 	}
 	for _, server := range s.http {
-		errs = append(errs, server.Close())
+		errs = append(errs, ignoreClosed(server.Close()))
 	}
 	s.serving.Wait()
 	return errors.Join(errs...)
