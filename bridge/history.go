@@ -22,6 +22,8 @@ const (
 	narrowSpan    = 20        // messages of the stream for each one wanted, at least
 	readTimeout   = 10 * time.Second
 	retryPause    = 250 * time.Millisecond
+	yieldMost     = 20 * time.Millisecond // between two reads of a scan
+	yieldFrom     = scanMessages / 16     // messages published during a read
 )
 
 // errNoProgress is a broker that has fewer messages than the tail brought, or
@@ -54,6 +56,7 @@ type history struct {
 	active  trie[*historyReader]
 	joined  []*historyReader // those in active
 	pos     uint64           // the scan has come to here
+	swept   uint64           // messages scanned since it last turned back
 	lists   [][]*historyReader
 }
 
@@ -210,6 +213,7 @@ func (h *history) ctx() (context.Context, context.CancelFunc) {
 
 // scan reads the next part of the stream and hands it to everyone it concerns.
 func (h *history) scan() {
+	h.turnBack()
 	if len(h.joined) == 0 {
 		if len(h.waiting) == 0 {
 			return
@@ -221,6 +225,7 @@ func (h *history) scan() {
 		h.rest() // nobody could take what would be read
 		return
 	}
+	begun, newest := time.Now(), h.bridge.log.mark(h.slot).seq
 	ctx, cancel := h.ctx()
 	batch, err := h.bridge.broker.Read(ctx, ReadRequest{Slot: h.slot, From: h.pos, MaxMessages: scanMessages, MaxBytes: scanBytes})
 	cancel()
@@ -233,10 +238,50 @@ func (h *history) scan() {
 		h.failed(errNoProgress)
 		return
 	}
+	h.swept += batch.Next - h.pos
 	h.join(batch)
 	h.spread(batch)
 	h.leave(batch)
 	h.pos = batch.Next
+	if h.bridge.log.mark(h.slot).seq > newest+yieldFrom {
+		h.yield(min(time.Since(begun), yieldMost))
+	}
+}
+
+// yield leaves the stream to its publishers for as long as a read has kept it
+// from them, so that they lose no more than half of their rate to history.
+// Where little is published nobody waits.
+func (h *history) yield(d time.Duration) {
+	select {
+	case <-h.bridge.ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// turnBack makes the scan begin again with those who came after it had passed
+// their place, once it has gone as far as it has to go back: so nothing is read
+// more than about twice for them, and nobody waits for a sweep that may never
+// reach the ring while somebody publishes as fast as it reads.
+func (h *history) turnBack() {
+	least := h.pos
+	for _, r := range h.waiting {
+		least = min(least, r.next)
+	}
+	if len(h.joined) > 0 && least < h.pos && h.swept >= h.pos-least {
+		h.regroup()
+		h.swept = 0
+	}
+}
+
+// regroup has all active readers admitted anew, each at its place.
+func (h *history) regroup() {
+	for _, r := range h.joined {
+		h.active.remove(r.sub.Filter, r)
+		r.next = max(r.next, h.pos)
+		h.waiting = append(h.waiting, r)
+	}
+	clear(h.joined)
+	h.joined = h.joined[:0]
 }
 
 // rest parts with all active readers until their clients have taken what they
@@ -256,17 +301,8 @@ func (h *history) rest() {
 // gone for good: then their subscriptions are ended by others.
 func (h *history) failed(err error) {
 	h.bridge.logger.Warn("reading history", "slot", h.slot, "error", err)
-	select {
-	case <-h.bridge.ctx.Done():
-	case <-time.After(retryPause):
-	}
-	for _, r := range h.joined {
-		h.active.remove(r.sub.Filter, r)
-		r.next = max(r.next, h.pos)
-		h.waiting = append(h.waiting, r)
-	}
-	clear(h.joined)
-	h.joined = h.joined[:0]
+	h.yield(retryPause)
+	h.regroup()
 	now := h.bridge.log.mark(h.slot).stream
 	h.release(func(r *historyReader) bool { return r.stream != now })
 }

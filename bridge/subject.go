@@ -70,15 +70,17 @@ func Reserved(s string) bool {
 	return first == "jetway" || first == "_INBOX" || strings.HasPrefix(first, "$")
 }
 
+const nameHint = `a name looks like "billing-2"`
+
 // ValidName returns nil when s can name a durable or a role: 1 to 64 of
 // [A-Za-z0-9_=-].
 func ValidName(s string) error {
 	if s == "" || len(s) > MaxNameBytes {
-		return &Error{Code: CodeBadFrame, Msg: "a name has 1 to 64 characters"}
+		return &Error{Code: CodeBadFrame, Msg: "a name has 1 to 64 characters", Hint: nameHint}
 	}
 	for _, r := range s {
 		if r != '_' && r != '-' && r != '=' && !('a' <= r && r <= 'z') && !('A' <= r && r <= 'Z') && !('0' <= r && r <= '9') {
-			return &Error{Code: CodeBadFrame, Msg: "a name has letters, digits, '_', '-' and '=' only"}
+			return &Error{Code: CodeBadFrame, Msg: "a name has letters, digits, '_', '-' and '=' only", Hint: nameHint}
 		}
 	}
 	return nil

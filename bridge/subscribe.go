@@ -99,7 +99,7 @@ func (c *Client) checkSubscribe(r SubscribeRequest) ([]*Stream, error) {
 	scope := c.bridge.scope(r.Filter)
 	switch {
 	case r.Max < 0 || r.Max > maxCredit:
-		return nil, &Error{Code: CodeBadFrame, Msg: fmt.Sprintf("max is not between 0 and %d", maxCredit)}
+		return nil, &Error{Code: CodeBadFrame, Msg: fmt.Sprintf("max is not between 0 and %d", maxCredit), Hint: "it is how many events may be unseen; leave it out for no limit"}
 	case r.Until != "" && r.Until != "now":
 		return nil, &Error{Code: CodeBadFrame, Msg: "until is not \"now\"", Hint: `"until":"now" ends the subscription when it has caught up`}
 	case len(scope) == 0 && (r.From != "" && r.From != "new" || r.As != "" || r.Until != ""):
