@@ -95,6 +95,12 @@ type Ping struct {
 	Interval, Timeout time.Duration
 }
 
+// Given reports whether a key was set by the file, a variable or a flag.
+func (c *Config) Given(key string) bool {
+	_, ok := c.origins[key]
+	return ok
+}
+
 // loopback reports whether an address can be reached from this machine only.
 // A name other than "localhost" may resolve to anything and is not loopback.
 func loopback(address string) bool {

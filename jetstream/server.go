@@ -186,17 +186,25 @@ func lockStore(dir string) (*os.File, error) {
 	return f, nil
 }
 
+// Space tells how many bytes are free on the disk of a store directory, which
+// must exist, and how many its streams take.
+func Space(dir string) (free, used int64, err error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0, 0, fmt.Errorf("nats.embedded.store_dir %s: cannot tell the free space: %w", dir, err)
+	}
+	if used, err = diskUsage(filepath.Join(dir, "jetstream")); err != nil {
+		return 0, 0, fmt.Errorf("nats.embedded.store_dir %s: %w", dir, err)
+	}
+	return int64(st.Bavail) * int64(st.Bsize), used, nil
+}
+
 // checkSpace refuses a limit that the disk cannot hold. What the store itself
 // takes already counts as available.
 func checkSpace(dir string, max int64) error {
-	var st unix.Statfs_t
-	if err := unix.Statfs(dir, &st); err != nil {
-		return fmt.Errorf("nats.embedded.store_dir %s: cannot tell the free space: %w", dir, err)
-	}
-	free := int64(st.Bavail) * int64(st.Bsize)
-	used, err := diskUsage(filepath.Join(dir, "jetstream"))
+	free, used, err := Space(dir)
 	if err != nil {
-		return fmt.Errorf("nats.embedded.store_dir %s: %w", dir, err)
+		return err
 	}
 	if max > free+used {
 		return fmt.Errorf("nats.embedded.max_store is %s, but %s has only %s for it (%s free, %s used by the streams): lower max_store or free space",

@@ -54,6 +54,9 @@ func (m *Main) serve(ctx context.Context, c *config.Config) error {
 	for _, w := range c.Warnings() {
 		logger.Warn(w)
 	}
+	if err := fitDisk(c, logger); err != nil {
+		return err
+	}
 	s := &service{config: c, logger: logger}
 	if err := s.start(ctx); err != nil {
 		if ctx.Err() != nil {
