@@ -18,7 +18,7 @@ const leastStore = 64 << 20
 // the same disk gives the same sizes at each start.
 func fitDisk(c *config.Config, logger *slog.Logger) error {
 	embedded := &c.NATS.Embedded
-	if c.NATS.URL != "" || c.Given("nats.embedded.max_store") || c.Given("streams") {
+	if c.NATS.URL != "" || c.Given("nats.embedded.max_store") {
 		return nil
 	}
 	if err := os.MkdirAll(embedded.StoreDir, 0o750); err != nil {
@@ -32,12 +32,19 @@ func fitDisk(c *config.Config, logger *slog.Logger) error {
 	if !ok {
 		return nil
 	}
-	embedded.MaxStore = size
+	var asked int64
 	for i := range c.Streams {
-		c.Streams[i].MaxBytes = size / 2
+		if !c.Given("streams") { // the default is one stream
+			c.Streams[i].MaxBytes = size / 2
+		}
+		asked += c.Streams[i].MaxBytes
 	}
-	logger.Warn("the disk has less room than the defaults take: events are kept up to a smaller size",
-		"nats.embedded.max_store", config.FormatSize(size), "streams[0].max_bytes", config.FormatSize(size/2))
+	if asked > size {
+		return nil // for the broker to refuse, with the sizes
+	}
+	embedded.MaxStore = size
+	logger.Warn("the disk has less room than the defaults take: less is kept",
+		"nats.embedded.max_store", config.FormatSize(size), "streams", config.FormatSize(asked))
 	return nil
 }
 
