@@ -51,10 +51,8 @@ func (e *Error) Is(target error) bool {
 	return ok && t.Code == e.Code
 }
 
-// Errorf is not needed: an Error is written as a literal, so that code, text
-// and hint stand side by side. ErrorOf turns any error into one that may cross
-// the wire: an [Error] in its chain as it is, anything else as "internal",
-// whose detail stays in the log.
+// ErrorOf turns any error into one that may cross the wire: an [Error] in its
+// chain as it is, anything else as "internal", whose detail stays in the log.
 func ErrorOf(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {

@@ -11,7 +11,7 @@ import (
 // maxSnapshot bounds how many subjects `from: "last"` may cover.
 const maxSnapshot = 65536
 
-// place is where a subscription starts.
+// start is where a subscription starts.
 type start struct {
 	marks       []mark
 	snapshot    *snapshot
