@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -9,6 +10,12 @@ import (
 	"github.com/jetway-io/jetway/gateway/native"
 	"github.com/jetway-io/jetway/gateway/native/client"
 )
+
+// running counts the goroutines that are in a function.
+func running(function string) int {
+	stacks := make([]byte, 64<<20)
+	return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), function)
+}
 
 // TestManyFramesInOneWrite: with 1,000 clients on one subject, a lone event is
 // written to each at once and by itself, and under load several leave in one
@@ -44,6 +51,14 @@ func TestManyFramesInOneWrite(t *testing.T) {
 		runtime.Gosched()
 	}
 	t.Logf("a lone event: %d frames in %d writes", wire.Frames.Load()-frames, wire.Writes.Load()-writes)
+
+	// Idle again, each client has the goroutine that reads it and none to write.
+	for reading, writing := 0, 1; reading != clients+1 || writing != 0; {
+		reading, writing = running("native.(*Session).Run("), running("bridge.(*Client).write(")
+		if time.Now().After(deadline) {
+			t.Fatalf("%d goroutines read and %d write for %d idle clients", reading, writing, clients+1)
+		}
+	}
 
 	frames, writes = wire.Frames.Load(), wire.Writes.Load()
 	each(2, events)
