@@ -196,7 +196,7 @@ func (c *Client) Ready() error {
 // Settle waits until what the client has asked of the broker is answered, or
 // ctx ends. Requests that it makes meanwhile are let in.
 func (c *Client) Settle(ctx context.Context) {
-	c.await(ctx, func() bool { return c.inflight == 0 })
+	_ = c.await(ctx, func() bool { return c.inflight == 0 }) // a deadline is an end, too
 }
 
 // Flush waits until all answers have been written and all publications

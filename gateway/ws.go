@@ -3,6 +3,7 @@ package gateway
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/jetway-io/jetway/bridge"
@@ -90,7 +91,7 @@ func (s *Server) refuse(w http.ResponseWriter, why refusal, e *bridge.Error) {
 	}{Code: e.Code, Msg: e.Msg, Hint: e.Hint}
 	if e.Retry > 0 {
 		body.Retry = e.Retry.String()
-		w.Header().Set("Retry-After", "5")
+		w.Header().Set("Retry-After", strconv.Itoa(int(e.Retry.Seconds())))
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(why.status())
