@@ -1,15 +1,32 @@
 // Package bridge is the middle of Jetway: it joins clients, whatever protocol
-// they speak, and a broker that stores events. Gateways hand it requests and
-// sockets; it hands the broker messages; neither knows the other. It imports
-// the standard library alone.
+// they speak, and a broker that stores events. It imports the standard library
+// alone.
+//
+// # Place in the flow
+//
+// Events flow gateway → bridge → jetstream and back; imports point here.
+// Gateways make a [Client] of each socket, with an [Encoder] for its protocol
+// and a [Transport] that writes, and hand it requests. The bridge hands the
+// [Broker] publications and is a [Follower] of its streams. Neither side knows
+// the other. There are two brokers: package jetstream, and bridge/memory for
+// tests; bridge/brokertest is what both must pass.
 //
 // # Words
 //
-// A client is a connected socket, a session what survives its reconnects. An
-// event is what clients emit and receive; on the NATS side it is a message. A
-// subject, a stream and a consumer are NATS's own. A position names a place in
-// one or more streams. A subscription is one client's interest in a filter of
-// subjects; a durable is a position that the broker keeps under a name.
+//   - client: a connected socket. session: what survives its reconnects; in
+//     this release nothing does but what the client keeps, and durables.
+//   - event: what clients emit and receive; on the NATS side it is a message.
+//   - subject, stream, consumer: NATS's own meanings. A filter is a subject
+//     with wildcards. Another incarnation of a stream is one that was made
+//     anew, or whose sequences went back: it has another tag.
+//   - position: a place in one or more streams, opaque to clients. A mark is
+//     such a place in one stream.
+//   - subscription: one client's interest in the subjects of a filter. It is
+//     live while the hub offers it each event, and behind while it reads for
+//     itself. A durable is a position that the broker keeps under a name.
+//   - slot: a stream's place among the exposed ones. It outlives incarnations.
+//   - ring: the newest part of the [Log], in memory. gap: messages that a
+//     subscription wanted and that no longer exist.
 //
 // # One log, many cursors
 //
@@ -48,9 +65,17 @@
 //	bridge.(*Client).publication    makes the message
 //	jetstream.(*Broker).Publish     to the stream's committer
 //	jetstream.(*committer).enqueue  bounded, in its owner's order
-//	jetstream.(*committer).flyGroup a flight: one by one, or many in a batch
-//	jetstream.(*flight).send        to the NATS server
+//	jetstream.(*committer).run      as soon as the flight before is stored
+//	jetstream.(*committer).flyGroup a flight; flyFree where syncs need no sharing
+//	jetstream.(*committer).take     what it carries
+//	jetstream.(*flight).send        few: one by one, or
+//	jetstream.(*committer).commit   many: a batch, divided if it is refused
+//	jetstream.(*committer).sendBatch which the server syncs once
+//	jetstream.(*Broker).publish     to the NATS server
+//	jetstream.(*inbox).dispatch     its acknowledgement
+//	jetstream.(*call).receive       of one message; (*batchCall).receive of a batch
 //	jetstream.(*committer).stored   each message's sequence, from one answer
+//	jetstream.(*item).settle        answers it, once
 //	bridge.(*Bridge).published      notes the sequence
 //	native.AppendPublished          the answer
 //	bridge.(*Client).Reply          queued for the writer
@@ -79,12 +104,24 @@
 //	bridge.(*Client).advance        the next step
 //	bridge.(*Client).seek           where in the log, or not in the ring
 //	bridge.(*history).attach        then the stream's history
+//	bridge.(*history).run           as long as somebody reads it
+//	bridge.(*history).admit         who has come
 //	bridge.(*history).scan          one read for all who are far behind
-//	bridge.(*history).stepNarrow    or a small one for one of few
+//	bridge.(*history).spread        to each who wants it
+//	bridge.(*history).stepNarrow    or a small read for one of few
+//	jetstream.(*Broker).Read        both ask the stream
 //	bridge.(*historyReader).put     what it brings
-//	bridge.(*Client).takeHistory    to the writer
+//	bridge.(*historyReader).settle  wakes the writer
+//	bridge.(*Client).takeHistory    which writes it, and is advanced again
+//	bridge.(*Client).takeSnapshot   from "last": single messages instead
 //	bridge.(*Client).takeRing       the rest from memory
 //	bridge.(*Client).goLive         and back to the hub
+//
+// On a subject that no stream covers there is neither log nor position:
+//
+//	jetstream.(*Broker).Listen      one for each filter, whatever the number of clients
+//	bridge.(*listener).hear         to each subscription with this filter
+//	bridge.(*Client).offer          and on as above; dropped if there is no room
 //
 // # Concurrency
 //
