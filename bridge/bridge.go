@@ -185,7 +185,7 @@ func (b *Bridge) Ready() error {
 	b.mu.Lock()
 	for s := range b.gone {
 		b.mu.Unlock()
-		return fmt.Errorf("stream %s has been deleted: create it again, or restart Jetway", s.Name)
+		return fmt.Errorf("stream %s has been deleted: restore a backup of it, or create it again (clients are told of a gap)", s.Name)
 	}
 	b.mu.Unlock()
 	return b.broker.Ready()

@@ -130,7 +130,9 @@ func (b *Bridge) covering(subject string) int {
 
 // published notes the newest sequence given out through this gateway.
 func (b *Bridge) published(got Receipt) {
-	b.stats.Published.Add(1)
+	if !got.Duplicate {
+		b.stats.Published.Add(1)
+	}
 	at := &b.acked[got.Stream.Slot]
 	for {
 		was := at.Load()

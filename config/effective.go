@@ -59,7 +59,7 @@ func (c *Config) node(k Key) *yaml.Node {
 	switch f := k.field(c).(type) {
 	case *string:
 		if k.Path == "nats.url" {
-			return text(maskURL(*f))
+			return text(MaskURL(*f))
 		}
 		return text(*f)
 	case *[]string:
@@ -140,8 +140,8 @@ func flowList(list []string) *yaml.Node {
 	return n
 }
 
-// maskURL hides the passwords and tokens in a list of URLs.
-func maskURL(list string) string {
+// MaskURL hides the passwords and tokens in a list of URLs.
+func MaskURL(list string) string {
 	parts := strings.Split(list, ",")
 	for i, part := range parts {
 		scheme, rest, ok := strings.Cut(part, "://")

@@ -19,5 +19,4 @@ var (
 	FormatDuration = formatDuration
 	ParseRate      = parseRate
 	FormatRate     = formatRate
-	MaskURL        = maskURL
 )

@@ -21,7 +21,7 @@ func running(function string) int {
 // written to each at once and by itself, and under load several leave in one
 // system call.
 func TestManyFramesInOneWrite(t *testing.T) {
-	const clients, events = 1000, 500
+	const clients, events = 1000, 200
 	n := startNode(t, nodeOptions{interval: true, gateway: patient})
 	subs := make([]*client.Sub, clients)
 	for i := range subs {

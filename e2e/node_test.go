@@ -64,6 +64,7 @@ func startNode(t testing.TB, o nodeOptions) *node {
 	var err error
 	n.broker, err = jetstream.Open(ctx, jetstream.Options{
 		Logger: logger, URL: o.nats, Streams: []jetstream.StreamConfig{o.stream},
+		Timeout:  30 * time.Second, // the test's own clients starve the server of its processors
 		Embedded: jetstream.EmbeddedOptions{StoreDir: o.store, SyncAlways: !o.interval, Listen: "127.0.0.1:0", MaxStore: 4 << 30},
 	})
 	if err != nil {

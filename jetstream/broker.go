@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -146,7 +147,7 @@ func (b *Broker) dial(name string, state func(up bool)) (*nats.Conn, error) {
 	}
 	nc, err := nats.Connect(url, opts...)
 	if err != nil {
-		return nil, fmt.Errorf("cannot connect to NATS at %q: %w: check nats.url and nats.credentials, and that the server runs", url, err)
+		return nil, fmt.Errorf("cannot connect to NATS at %s: %w: check nats.url and nats.credentials, and that the server runs", hosts(url), err)
 	}
 	return nc, nil
 }
@@ -216,6 +217,21 @@ func (b *Broker) Streams() []*bridge.Stream {
 	return list
 }
 
+// hosts is what may be shown of NATS URLs: they can carry a password or token,
+// and anyone may read /readyz.
+func hosts(urls string) string {
+	var list []string
+	for _, one := range strings.Split(urls, ",") {
+		if at := strings.LastIndex(one, "@"); at >= 0 {
+			one = one[at+1:]
+		} else if _, after, ok := strings.Cut(one, "://"); ok {
+			one = after
+		}
+		list = append(list, strings.TrimSpace(one))
+	}
+	return strings.Join(list, ", ")
+}
+
 // Ready implements [bridge.Broker].
 func (b *Broker) Ready() error {
 	b.mu.Lock()
@@ -225,13 +241,13 @@ func (b *Broker) Ready() error {
 	case closed:
 		return errors.New("the broker is closed")
 	case !b.nc.IsConnected():
-		return fmt.Errorf("not connected to NATS: check that the server at %q runs", b.o.URL)
+		return fmt.Errorf("not connected to NATS: check that the server at %s runs", hosts(b.o.URL))
 	case down != nil:
 		return down
 	}
 	for _, s := range b.streams {
 		if s.missing.Load() {
-			return fmt.Errorf("the stream %s does not exist any more: restore it or restart Jetway to make it again", s.cfg.Name)
+			return fmt.Errorf("the stream %s does not exist any more: restore a backup of it, or create it again (clients are told of a gap)", s.cfg.Name)
 		}
 	}
 	return nil

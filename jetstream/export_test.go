@@ -26,6 +26,7 @@ var (
 	ParseMeta = parseMeta
 	ParseAck  = parseAck
 	Tag       = tag
+	Hosts     = hosts
 )
 
 // Rest is what is missing between after and next although it is not among the

@@ -130,37 +130,109 @@ func (m *Main) printAck(f pubFlags, ack client.Ack) error {
 }
 
 // pubLines publishes each line, with as many in flight as the client allows.
+// Lines over the server's rate are published again when it says so, behind
+// those that were in flight with them.
 func (m *Main) pubLines(ctx context.Context, c *client.Client, f pubFlags, subject string) error {
-	var (
-		mu     sync.Mutex
-		failed []error
-		done   sync.WaitGroup
-		stored int
-	)
+	p := &linePublisher{main: m, client: c, flags: f, subject: subject}
 	lines := bufio.NewScanner(m.Stdin)
 	lines.Buffer(nil, c.MaxMessageBytes())
 	for lines.Scan() && ctx.Err() == nil {
-		done.Add(1)
-		err := c.PublishAsync(ctx, subject, f.payload(bytes.Clone(lines.Bytes())), f.options(), func(ack client.Ack, err error) {
-			defer done.Done()
-			mu.Lock()
-			defer mu.Unlock()
-			if err == nil {
-				stored++
-				err = m.printAck(f, ack)
-			}
-			if err != nil && len(failed) < 10 {
-				failed = append(failed, err)
-			}
-		})
-		if err != nil {
-			done.Done()
+		if err := errors.Join(p.catchUp(ctx), p.publish(ctx, f.payload(bytes.Clone(lines.Bytes())))); err != nil {
+			return p.result(err)
+		}
+	}
+	for {
+		p.inflight.Wait()
+		if len(p.again) == 0 {
+			return p.result(errors.Join(lines.Err(), ctx.Err()))
+		}
+		if err := p.catchUp(ctx); err != nil {
+			return p.result(err)
+		}
+	}
+}
+
+// linePublisher publishes many events.
+type linePublisher struct {
+	main     *Main
+	client   *client.Client
+	flags    pubFlags
+	subject  string
+	inflight sync.WaitGroup
+
+	mu     sync.Mutex
+	again  [][]byte      // refused for now
+	retry  time.Duration // when to try them
+	failed []error
+	stored int
+}
+
+// publish sends one event.
+func (p *linePublisher) publish(ctx context.Context, data []byte) error {
+	p.inflight.Add(1)
+	err := p.client.PublishAsync(ctx, p.subject, data, p.flags.options(), func(ack client.Ack, err error) {
+		defer p.inflight.Done()
+		p.answered(data, ack, err)
+	})
+	if err != nil {
+		p.inflight.Done()
+	}
+	return err
+}
+
+func (p *linePublisher) answered(data []byte, ack client.Ack, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var e *bridge.Error
+	if errors.As(err, &e) && e.Code == bridge.CodeRateLimited {
+		p.again = append(p.again, data)
+		p.retry = max(p.retry, e.Retry)
+		return
+	}
+	if err == nil {
+		p.stored++
+		err = p.main.printAck(p.flags, ack)
+	}
+	if err != nil && len(p.failed) < 10 {
+		p.failed = append(p.failed, err)
+	}
+}
+
+// ratePause is how long those over the rate wait at least, so that a good
+// number fits afterwards.
+const ratePause = 250 * time.Millisecond
+
+// catchUp publishes again what was refused.
+func (p *linePublisher) catchUp(ctx context.Context) error {
+	p.mu.Lock()
+	waits := len(p.again) > 0
+	p.mu.Unlock()
+	if !waits {
+		return nil
+	}
+	p.inflight.Wait()
+	p.mu.Lock()
+	again, retry := p.again, max(p.retry, ratePause)
+	p.again, p.retry = nil, 0
+	p.mu.Unlock()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(retry):
+	}
+	for _, data := range again {
+		if err := p.publish(ctx, data); err != nil {
 			return err
 		}
 	}
-	done.Wait()
-	if err := errors.Join(append(failed, lines.Err(), ctx.Err())...); err != nil {
-		return fmt.Errorf("%d events were stored, not all: %w", stored, err)
+	return nil
+}
+
+// result is nil when all is stored.
+func (p *linePublisher) result(err error) error {
+	p.inflight.Wait()
+	if err := errors.Join(append(p.failed, err)...); err != nil {
+		return fmt.Errorf("%d events were stored, not all: %w", p.stored, err)
 	}
 	return nil
 }

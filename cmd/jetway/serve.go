@@ -200,7 +200,7 @@ func (s *service) announce(m *Main) {
 		line("metrics", "http://%s/metrics", admin)
 	}
 	if c.NATS.URL != "" {
-		line("nats", "%s", s.broker.ClientURL())
+		line("nats", "%s", config.MaskURL(c.NATS.URL))
 	} else {
 		if url := s.broker.ClientURL(); url != "" {
 			line("nats", "%s", url)

@@ -59,7 +59,11 @@ under that name. With --until now it ends when it has caught up.`,
 
 func (m *Main) sub(ctx context.Context, f subFlags, filter string) error {
 	p := &printer{main: m, flags: f, progress: progress{w: m.Stderr}}
-	err := client.Follow(ctx, f.url, client.Options{}, filter, f.opts, p.print)
+	retry := func(err error, after time.Duration) {
+		p.progress.end()
+		fmt.Fprintf(m.Stderr, "%v; trying again in %s\n", err, after.Round(100*time.Millisecond))
+	}
+	err := client.Follow(ctx, f.url, client.Options{OnRetry: retry}, filter, f.opts, p.print)
 	p.progress.end()
 	if errors.Is(err, errEnough) || ctx.Err() != nil {
 		return nil

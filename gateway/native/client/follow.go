@@ -59,9 +59,10 @@ type follower struct {
 	sub    SubOptions // From moves with the events
 	fn     func(Message) error
 
-	over   bool // nothing is left to do
-	failed int  // connections in a row that came to nothing
-	unseen int  // events since the last seen
+	over   bool   // nothing is left to do
+	failed int    // connections in a row that came to nothing
+	unseen int    // events since the last seen
+	last   string // position of the newest of them
 }
 
 // connection serves one connection until it ends.
@@ -114,6 +115,7 @@ func (f *follower) message(c *Client, s *Sub, m Message) error {
 		return f.seen(c, s, m.Pos)
 	case native.KindLive:
 		f.moveTo(m.Pos)
+		return f.flush(c, s) // the last event may have been held back for this frame
 	case native.KindEnd:
 		f.over = true
 		return endOf(m.Why)
@@ -135,11 +137,20 @@ func (f *follower) seen(c *Client, s *Sub, pos string) error {
 		return nil
 	}
 	f.unseen++
+	f.last = pos
 	if s.Buffered() > 0 && f.unseen < seenEvery && (f.sub.Max == 0 || f.unseen < (f.sub.Max+1)/2) {
 		return nil
 	}
+	return f.flush(c, s)
+}
+
+// flush says what has been seen and not yet said.
+func (f *follower) flush(c *Client, s *Sub) error {
+	if f.unseen == 0 {
+		return nil
+	}
 	f.unseen = 0
-	return c.SeenNoAck(s, pos)
+	return c.SeenNoAck(s, f.last)
 }
 
 // endOf is what the end of a subscription means to who follows it.
@@ -183,6 +194,9 @@ func (f *follower) pause(ctx context.Context, err error) error {
 	var e *bridge.Error
 	if errors.As(err, &e) && e.Retry > 0 {
 		d = e.Retry // jittered by the server
+	}
+	if f.opts.OnRetry != nil {
+		f.opts.OnRetry(err, d)
 	}
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -49,6 +49,10 @@ type Options struct {
 	// them.
 	OnError func(*bridge.Error)
 
+	// OnRetry is told by [Follow] why a connection came to its end, and when
+	// the next is tried. Nil ignores it.
+	OnRetry func(err error, after time.Duration)
+
 	// Dial opens the TCP connection; nil is net.Dialer's.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
