@@ -102,9 +102,9 @@ func (c *Client) checkSubscribe(r SubscribeRequest) ([]*Stream, error) {
 		return nil, &Error{Code: CodeBadFrame, Msg: fmt.Sprintf("max is not between 0 and %d", maxCredit), Hint: "it is how many events may be unseen; leave it out for no limit"}
 	case r.Until != "" && r.Until != "now":
 		return nil, &Error{Code: CodeBadFrame, Msg: "until is not \"now\"", Hint: `"until":"now" ends the subscription when it has caught up`}
-	case len(scope) == 0 && (r.From != "" && r.From != "new" || r.As != "" || r.Until != ""):
+	case len(scope) == 0 && (r.From != "" && r.From != "new" || r.As != "" || r.Until != "" || r.Max != 0):
 		return nil, &Error{Code: CodeNoStream, Msg: fmt.Sprintf("no stream covers %q: it is live only", r.Filter),
-			Hint: `leave out "from", "as" and "until", or have a stream configured for it`}
+			Hint: `leave out "from", "as", "max" and "until", or have a stream configured for it`}
 	}
 	if r.As != "" {
 		if err := ValidName(r.As); err != nil {

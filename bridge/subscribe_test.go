@@ -325,6 +325,8 @@ func TestSubscribeRefusals(t *testing.T) {
 		{bridge.SubscribeRequest{Filter: "a.>", As: "a b"}, bridge.CodeBadFrame},
 		{bridge.SubscribeRequest{Filter: "c.>", From: "first"}, bridge.CodeNoStream},
 		{bridge.SubscribeRequest{Filter: "c.>", As: "x"}, bridge.CodeNoStream},
+		// Without positions nothing can be seen, so credit would never come back.
+		{bridge.SubscribeRequest{Filter: "c.>", Max: 1}, bridge.CodeNoStream},
 	} {
 		t.Run(fmt.Sprintf("%+v", tt.r), func(t *testing.T) {
 			err := c.Subscribe(context.Background(), tt.r, func(*bridge.Output, bridge.SubscribeAnswer) { t.Error("answered") })
