@@ -129,6 +129,11 @@ type Publication struct {
 	TTL     time.Duration // the stream drops it after this; 0 for never; whole seconds
 	Expect  *uint64       // store it only if the subject's newest sequence is this (0: none), else [CodeConflict]
 	Owner   string        // who sends it (the user): faults are kept from other owners' messages
+
+	// NotBefore keeps a job out of its queue until then; zero does not. Name,
+	// one valid token, then tells it from all other delayed jobs.
+	NotBefore time.Time
+	Name      string
 }
 
 // Receipt says where a message was stored. Without a stream it is zero.
