@@ -15,6 +15,7 @@ type Config struct {
 	AllowedOrigins           []string // exact origins, or "*"; empty: same origin only
 	NATS                     NATS
 	Streams                  []Stream
+	Queues                   Queues
 	Auth                     Auth
 	Roles                    map[string]Role // by name
 	Limits                   Limits
@@ -61,6 +62,24 @@ type Stream struct {
 	MaxBytes int64         // 0: no limit
 	Dedupe   time.Duration
 	Replicas int
+}
+
+// Queues are the subjects whose events are jobs: each goes to one worker, and
+// stays until it is settled. [Queues.EventSubjects] and [Queues.DeadSubjects]
+// follow from Subjects.
+type Queues struct {
+	Subjects       []string // each a queue, or one per token with "*" at the end; empty: no queues
+	Stream         string   // holds the jobs
+	Lease          time.Duration
+	MaxTries       int
+	Backoff        []time.Duration // after the first try, the second, …; the last one repeats
+	MaxJobs        int             // per queue
+	ResumeGrace    time.Duration   // 0: a lost worker's jobs return at once
+	Events         string          // stream of progress, results and failures
+	EventsMaxAge   time.Duration   // 0: no limit
+	EventsMaxBytes int64           // 0: no limit
+	DeadLetter     string          // stream of the jobs that nobody will do
+	DeadMaxBytes   int64           // 0: no limit
 }
 
 // Auth says who a client without a token is.

@@ -22,6 +22,10 @@ func (c *Config) set(k Key, value any, at origin, ps *problems) {
 	case *[]string:
 		*f = asList(value)
 		return
+	case *[]time.Duration:
+		if *f, err = parseDurations(asList(value)); err != nil {
+			value = strings.Join(asList(value), ", ")
+		}
 	case *int:
 		var n int64
 		n, err = k.number(value.(string))
@@ -77,14 +81,18 @@ func (k Key) duration(s string) (time.Duration, error) {
 	return parseDuration(s)
 }
 
-// asList splits the text that a variable or a flag holds at its commas.
+// asList splits the text that a variable or a flag holds at its commas, which
+// may stand in brackets as in a file.
 func asList(value any) []string {
 	list := []string{}
 	switch v := value.(type) {
 	case []string:
 		return append(list, v...)
 	case string:
-		if v == "" || v == "[]" {
+		if inner, ok := strings.CutPrefix(v, "["); ok && strings.HasSuffix(inner, "]") {
+			v = strings.TrimSpace(strings.TrimSuffix(inner, "]"))
+		}
+		if v == "" {
 			return list
 		}
 		for part := range strings.SplitSeq(v, ",") {

@@ -75,6 +75,12 @@ func (c *Config) node(k Key) *yaml.Node {
 			return bare(formatSync(*f))
 		}
 		return bare(formatDuration(*f))
+	case *[]time.Duration:
+		list := flowList(nil)
+		for _, d := range *f {
+			list.Content = append(list.Content, bare(formatDuration(d)))
+		}
+		return list
 	case *[]Stream:
 		return streamsNode(*f)
 	}

@@ -125,7 +125,7 @@ func (p *fileParser) value(full string, n *yaml.Node, at origin) any {
 	switch k.Kind {
 	case Streams, Roles:
 		return n
-	case List:
+	case List, Durations:
 		if list, ok := stringList(n, at, full, p.problems); ok {
 			return list
 		}
@@ -194,16 +194,24 @@ func aliased(n *yaml.Node, at origin, key string, ps *problems) bool {
 	return false
 }
 
+// exampleList is a list that the key could have.
+func exampleList(key string) string {
+	if k, ok := keyAt(key); ok && len(k.Default) > len("[]") {
+		return k.Default
+	}
+	return "[a, b]"
+}
+
 // stringList reads a sequence of scalars.
 func stringList(n *yaml.Node, at origin, key string, ps *problems) ([]string, bool) {
 	list := []string{}
 	if n.Kind != yaml.SequenceNode {
-		ps.add(at, key, "is a list: write %s: [%s]", leaf(key), "a, b")
+		ps.add(at, key, "is a list: write %s: %s", leaf(key), exampleList(key))
 		return nil, false
 	}
 	for _, c := range n.Content {
 		if c.Kind != yaml.ScalarNode || isNull(c) {
-			ps.add(at, key, "is a list of texts: write %s: [%s]", leaf(key), "a, b")
+			ps.add(at, key, "is a list of texts: write %s: %s", leaf(key), exampleList(key))
 			return nil, false
 		}
 		list = append(list, c.Value)

@@ -7,16 +7,17 @@ type Kind string
 
 // The kinds of values.
 const (
-	Text     Kind = "text"
-	Address  Kind = "host:port"
-	List     Kind = "list"
-	Size     Kind = "size"     // bytes, with an optional unit: 4GiB, 512MB, 1048576
-	Duration Kind = "duration" // 500ms, 30s, 2h, 7d
-	Sync     Kind = "always, or duration"
-	Count    Kind = "number"
-	Rate     Kind = "rate" // 1000/s, 60/m
-	Streams  Kind = "list of streams"
-	Roles    Kind = "roles by name"
+	Text      Kind = "text"
+	Address   Kind = "host:port"
+	List      Kind = "list"
+	Size      Kind = "size"     // bytes, with an optional unit: 4GiB, 512MB, 1048576
+	Duration  Kind = "duration" // 500ms, 30s, 2h, 7d
+	Durations Kind = "list of durations"
+	Sync      Kind = "always, or duration"
+	Count     Kind = "number"
+	Rate      Kind = "rate" // 1000/s, 60/m
+	Streams   Kind = "list of streams"
+	Roles     Kind = "roles by name"
 )
 
 // Key is one entry of the configuration.
@@ -98,6 +99,30 @@ var keys = []Key{
 		Doc: "how long a publish with the same key is known as a duplicate; at most max_age, which is the default where it is shorter"},
 	{Path: "streams[].replicas", Kind: Count, Default: "1", min: 1, max: 5,
 		Doc: "copies in a NATS cluster; the embedded server has 1"},
+	{Path: "queues.subjects", Kind: List, Default: "[jobs.*]", field: func(c *Config) any { return &c.Queues.Subjects },
+		Doc: "subjects whose events are jobs, each for one worker; a * at the end is one queue per token; empty: no queues"},
+	{Path: "queues.stream", Kind: Text, Default: "JOBS", field: func(c *Config) any { return &c.Queues.Stream },
+		Doc: "name of the stream that holds the jobs until they are settled"},
+	{Path: "queues.lease", Kind: Duration, Default: "30s", field: func(c *Config) any { return &c.Queues.Lease },
+		Doc: "how long a worker has a job before it must be settled or extended; then it goes to another"},
+	{Path: "queues.max_tries", Kind: Count, Default: "5", min: 1, max: 1000, field: func(c *Config) any { return &c.Queues.MaxTries },
+		Doc: "a job that failed this often goes to the dead letters"},
+	{Path: "queues.backoff", Kind: Durations, Default: "[1s, 5s, 30s]", field: func(c *Config) any { return &c.Queues.Backoff },
+		Doc: "pauses after the first failed try, the second, and so on; the last one repeats"},
+	{Path: "queues.max_jobs", Kind: Count, Default: "100000", min: 1, max: 100 * million, field: func(c *Config) any { return &c.Queues.MaxJobs },
+		Doc: "jobs in one queue; further ones are refused with queue_full"},
+	{Path: "queues.resume_grace", Kind: Duration, Default: "0s", field: func(c *Config) any { return &c.Queues.ResumeGrace },
+		Doc: "how long the jobs of a worker whose connection was lost wait for it before they return to their queue; 0: not at all"},
+	{Path: "queues.events", Kind: Text, Default: "JOB_EVENTS", field: func(c *Config) any { return &c.Queues.Events },
+		Doc: "name of the stream with progress, results and failures of jobs, on jobs.events.> for jobs.*"},
+	{Path: "queues.events_max_age", Kind: Duration, Default: "168h", field: func(c *Config) any { return &c.Queues.EventsMaxAge },
+		Doc: "job events older than this are removed; 0: no limit"},
+	{Path: "queues.events_max_bytes", Kind: Size, Default: "1GiB", max: maxStoreSize, field: func(c *Config) any { return &c.Queues.EventsMaxBytes },
+		Doc: "the oldest job events are removed beyond this; reserved in max_store; 0: no limit"},
+	{Path: "queues.dead_letter", Kind: Text, Default: "DEAD", field: func(c *Config) any { return &c.Queues.DeadLetter },
+		Doc: "name of the stream of dead letters, on dead.jobs.* for jobs.*; kept until they are requeued or dropped"},
+	{Path: "queues.dead_max_bytes", Kind: Size, Default: "1GiB", max: maxStoreSize, field: func(c *Config) any { return &c.Queues.DeadMaxBytes },
+		Doc: "when the dead letters take this much, further jobs stay in their queue, nothing is dropped; reserved in max_store; 0: no limit"},
 	{Path: "auth.anonymous", Kind: Text, Default: anonymousDefault, field: func(c *Config) any { return &c.Auth.Anonymous },
 		Doc: `role of clients without a token; "" refuses them; the default is dev while listen is a loopback address, "" elsewhere`},
 	{Path: "roles", Kind: Roles, Default: defaultRoles, field: func(c *Config) any { return &c.Roles },
@@ -148,7 +173,7 @@ const defaultRoles = `{` +
 
 // later are keys that are documented and belong to later releases. They get a
 // sentence of their own: nobody should look for a typing error.
-var later = []string{"queues", "socketio", "bridge", "auth.jwt", "auth.callout", "nats.embedded.cluster", "limits.auth_timeout"}
+var later = []string{"socketio", "bridge", "auth.jwt", "auth.callout", "nats.embedded.cluster", "limits.auth_timeout"}
 
 // keyAt returns the key with this path.
 func keyAt(path string) (Key, bool) {

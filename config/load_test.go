@@ -47,6 +47,11 @@ func TestDefaults(t *testing.T) {
 		Streams: []config.Stream{{
 			Name: "EVENTS", Subjects: []string{"events.>"}, MaxAge: 168 * time.Hour, MaxBytes: 4 << 30, Dedupe: time.Hour, Replicas: 1,
 		}},
+		Queues: config.Queues{
+			Subjects: []string{"jobs.*"}, Stream: "JOBS", Lease: 30 * time.Second, MaxTries: 5,
+			Backoff: []time.Duration{time.Second, 5 * time.Second, 30 * time.Second}, MaxJobs: 100000,
+			Events: "JOB_EVENTS", EventsMaxAge: 168 * time.Hour, EventsMaxBytes: 1 << 30, DeadLetter: "DEAD", DeadMaxBytes: 1 << 30,
+		},
 		Auth: config.Auth{Anonymous: "dev"},
 		Roles: map[string]config.Role{
 			"dev": {Pub: []string{">"}, Sub: []string{">"}, Work: []string{">"}, Req: []string{">"}},
@@ -76,13 +81,17 @@ func TestLayers(t *testing.T) {
 	}
 	src.Env = []string{"JETWAY_LISTEN=127.0.0.1:2", "JETWAY_LIMITS_MAX_CLIENTS=2", "JETWAY_ADMIN_LISTEN=", "HOME=/x",
 		"JETWAY_ALLOWED_ORIGINS=https://b.example, https://c.example",
-		`JETWAY_STREAMS=[{"name":"E","subjects":["e.>"]}]`, "JETWAY_ROLES={dev: {pub: [a]}}"}
+		`JETWAY_STREAMS=[{"name":"E","subjects":["e.>"]}]`, "JETWAY_ROLES={dev: {pub: [a]}}",
+		"JETWAY_QUEUES_BACKOFF=2s, 1m", "JETWAY_QUEUES_SUBJECTS=[work.*, jobs.resize]"}
 	c = load(t, src)
 	if c.Listen != "127.0.0.1:2" || c.Limits.MaxClients != 2 || c.Drain != time.Second || c.Admin.Listen != "" {
 		t.Errorf("the environment over the file: %+v", c)
 	}
 	if !slices.Equal(c.AllowedOrigins, []string{"https://b.example", "https://c.example"}) || c.Streams[0].Name != "E" {
 		t.Errorf("lists: %v, %v", c.AllowedOrigins, c.Streams)
+	}
+	if q := c.Queues; !slices.Equal(q.Backoff, []time.Duration{2 * time.Second, time.Minute}) || !slices.Equal(q.Subjects, []string{"work.*", "jobs.resize"}) {
+		t.Errorf("queues: %+v", q)
 	}
 	if r := c.Roles["dev"]; !slices.Equal(r.Pub, []string{"a"}) || len(r.Sub) != 0 {
 		t.Errorf("a role is replaced as a whole, got %+v", r)
@@ -119,6 +128,7 @@ func TestProblemsOutsideTheFile(t *testing.T) {
 		{name: "bad flag", args: []string{"--drain=10"}, want: `--drain: "10" is not a duration: write a number with ms, s, m, h or d, such as 30s or 7d`},
 		{name: "empty number", env: []string{"JETWAY_LOG_MAX_MESSAGES="}, want: `JETWAY_LOG_MAX_MESSAGES: log.max_messages: "" is not a whole number: write digits only, such as 1000`},
 		{name: "streams as text", env: []string{"JETWAY_STREAMS=EVENTS"}, want: `JETWAY_STREAMS: streams: is a list: write - {name: EVENTS, subjects: [events.>]}`},
+		{name: "backoff in units of nothing", env: []string{"JETWAY_QUEUES_BACKOFF=1,5"}, want: `JETWAY_QUEUES_BACKOFF: queues.backoff: "1, 5" is not a list of durations: write them with ms, s, m, h or d, such as [1s, 5s, 30s]`},
 		{name: "broken text", env: []string{"JETWAY_ROLES={"}, want: `JETWAY_ROLES: roles: is not YAML or JSON text: write it on one line, as {dev: {`},
 		{name: "inside of text", args: []string{"--streams=[{name: a, subjects: [b.>], dedupe: x}]"}, want: `--streams: streams[0].dedupe: "x" is not a duration`},
 	} {
@@ -190,7 +200,7 @@ func TestFlagHint(t *testing.T) {
 	flags(t).VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
 	for name, want := range map[string]string{
 		"listn": ": did you mean --listen?", "store-dir": ": did you mean --nats.embedded.store_dir?",
-		"queues.stream": `: "queues" is not available in this release`, "conifg": ": did you mean --config?", "zzzzzzzz": "",
+		"socketio.path": `: "socketio" is not available in this release`, "queues.leas": ": did you mean --queues.lease?", "conifg": ": did you mean --config?", "zzzzzzzz": "",
 	} {
 		if got := config.FlagHint(name, known); got != want {
 			t.Errorf("%s: got %q, want %q", name, got, want)

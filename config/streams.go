@@ -28,10 +28,38 @@ func (c *Config) validateStreams(ps *problems) {
 		c.validateKept(s, path, ps)
 		total += min(s.MaxBytes, maxStoreSize)
 	}
-	if c.NATS.URL == "" && total > c.NATS.Embedded.MaxStore {
-		ps.add(c.at("streams"), "streams", "reserve %s together, more than nats.embedded.max_store (%s): raise it, or lower their max_bytes",
-			FormatSize(total), FormatSize(c.NATS.Embedded.MaxStore))
+	c.validateStore(total, ps)
+}
+
+// validateStore compares what is reserved on disk with what there may be.
+func (c *Config) validateStore(streams int64, ps *problems) {
+	if c.NATS.URL != "" {
+		return
 	}
+	most, queues := c.NATS.Embedded.MaxStore, int64(0)
+	if c.Queues.On() {
+		queues = min(c.Queues.EventsMaxBytes, maxStoreSize) + min(c.Queues.DeadMaxBytes, maxStoreSize)
+	}
+	switch {
+	case streams > most:
+		ps.add(c.at("streams"), "streams", "reserve %s together, more than nats.embedded.max_store (%s): raise it, or lower their max_bytes",
+			FormatSize(streams), FormatSize(most))
+	case streams+queues > most:
+		ps.add(c.firstGiven("queues.events_max_bytes", "queues.dead_max_bytes", "streams", "nats.embedded.max_store"), "queues",
+			"reserve %s (events_max_bytes and dead_max_bytes) besides the %s of the streams, more than nats.embedded.max_store (%s): raise it, lower one of these, or write queues.subjects: [] for no queues",
+			FormatSize(queues), FormatSize(streams), FormatSize(most))
+	}
+}
+
+// firstGiven is the origin of the first key that some layer set, or the
+// default's.
+func (c *Config) firstGiven(keys ...string) origin {
+	for _, k := range keys {
+		if c.given(k) {
+			return c.at(k)
+		}
+	}
+	return origin{}
 }
 
 // badStreamName says why a stream cannot have the name, "" if it can.

@@ -20,12 +20,13 @@ var sizeUnits = []struct {
 }
 
 var (
-	errSize     = errors.New("is not a size: write a number with KiB, MiB, GiB, kB, MB or GB, such as 4GiB, or bytes without a unit")
-	errDuration = errors.New("is not a duration: write a number with ms, s, m, h or d, such as 30s or 7d")
-	errRate     = errors.New("is not a rate: write a number per second, minute or hour, such as 1000/s")
-	errCount    = errors.New("is not a whole number: write digits only, such as 1000")
-	errAddress  = errors.New("is not an address: write host:port, such as 127.0.0.1:8080, or :8080 for every interface")
-	errPort     = errors.New("has no such port: a port is a number from 0 (any free one) to 65535")
+	errSize      = errors.New("is not a size: write a number with KiB, MiB, GiB, kB, MB or GB, such as 4GiB, or bytes without a unit")
+	errDuration  = errors.New("is not a duration: write a number with ms, s, m, h or d, such as 30s or 7d")
+	errDurations = errors.New("is not a list of durations: write them with ms, s, m, h or d, such as [1s, 5s, 30s]")
+	errRate      = errors.New("is not a rate: write a number per second, minute or hour, such as 1000/s")
+	errCount     = errors.New("is not a whole number: write digits only, such as 1000")
+	errAddress   = errors.New("is not an address: write host:port, such as 127.0.0.1:8080, or :8080 for every interface")
+	errPort      = errors.New("has no such port: a port is a number from 0 (any free one) to 65535")
 )
 
 func parseSize(s string) (int64, error) {
@@ -68,6 +69,18 @@ func parseDuration(s string) (time.Duration, error) {
 		return 0, errDuration
 	}
 	return d, nil
+}
+
+func parseDurations(list []string) ([]time.Duration, error) {
+	durations := []time.Duration{}
+	for _, s := range list {
+		d, err := parseDuration(s)
+		if err != nil {
+			return nil, errDurations
+		}
+		durations = append(durations, d)
+	}
+	return durations, nil
 }
 
 // formatDuration is Duration.String without zero parts: "168h", not "168h0m0s".

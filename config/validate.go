@@ -17,6 +17,7 @@ func (c *Config) validate(ps *problems) {
 	c.validateOrigins(ps)
 	c.validateNATS(ps)
 	c.validateStreams(ps)
+	c.validateQueues(ps)
 	c.validateRoles(ps)
 	c.validateTimes(ps)
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
