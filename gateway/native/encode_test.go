@@ -145,17 +145,24 @@ func FuzzRequest(f *testing.F) {
 	f.Add("events.chat.1", []byte(`{"a":1}`), "key", "value", int64(7))
 	f.Add("é\\\"", []byte{0xff, 0}, "k", "", int64(0))
 	f.Add("s", []byte(" 1 "), "k", "v", int64(1e9))
+	f.Add("jobs.r", []byte("1"), "k", "v", int64(1893553445e9))
+	f.Add("jobs.r", []byte("1"), "k", "v", int64(-62135596800))
 	f.Fuzz(func(t *testing.T, subject string, data []byte, key, value string, n int64) {
 		want := native.Frame{
 			Verb: native.VerbPub, Text: clean(subject), ID: "7", Key: clean(key), If: clean(value), Why: clean(value),
 			Max: int(n % 1_000_000), TTL: time.Duration(n), Head: []bridge.Field{{Name: "A", Value: clean(value)}},
 		}
 		want.SetPayload(data)
+		if n%2 == 0 {
+			want.At = time.Unix(0, n).UTC()
+		} else {
+			want.Delay = time.Duration(n)
+		}
 		var got native.Frame
 		if err := native.Parse(native.AppendFrame(nil, &want), &got); err != nil {
 			t.Skip("not a frame that may be sent")
 		}
-		want.Value, want.Max, want.TTL = got.Value, max(want.Max, 0), max(want.TTL, 0)
+		want.Value, want.Max, want.TTL, want.Delay = got.Value, max(want.Max, 0), max(want.TTL, 0), max(want.Delay, 0)
 		if !reflect.DeepEqual(got, want) {
 			t.Fatalf("got %+v, want %+v", got, want)
 		}

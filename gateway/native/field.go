@@ -11,9 +11,10 @@ import (
 // Limits of the fields. Each bounds what one message can make the server keep
 // beside the message itself.
 const (
-	maxIDBytes   = 128       // an id is held until the answer
-	maxNameBytes = 256       // key, from, as, until, sid, if
-	maxMax       = 1_000_000 // credit beyond this is a mistake, or an attack on its counter
+	maxIDBytes   = 128                  // an id is held until the answer
+	maxNameBytes = 256                  // key, from, as, until, sid, if
+	maxDelay     = 365 * 24 * time.Hour // pub: a job that waits longer is a mistake in the unit
+	maxMax       = 1_000_000            // credit beyond this is a mistake, or an attack on its counter
 )
 
 type field uint8
@@ -34,6 +35,7 @@ const (
 	fieldSID
 	fieldWait
 	fieldDelay
+	fieldAt
 	fieldWhy
 	fieldCount
 )
@@ -41,7 +43,7 @@ const (
 var fieldNames = [fieldCount]string{
 	fieldID: "id", fieldData: "data", fieldB64: "b64", fieldKey: "key", fieldHead: "head",
 	fieldTTL: "ttl", fieldIf: "if", fieldFrom: "from", fieldAs: "as", fieldMax: "max",
-	fieldUntil: "until", fieldSID: "sid", fieldWait: "wait", fieldDelay: "delay", fieldWhy: "why",
+	fieldUntil: "until", fieldSID: "sid", fieldWait: "wait", fieldDelay: "delay", fieldAt: "at", fieldWhy: "why",
 }
 
 func (d field) String() string { return fieldNames[d] }
@@ -76,6 +78,8 @@ func fieldOf(name []byte) field {
 		return fieldWait
 	case "delay":
 		return fieldDelay
+	case "at":
+		return fieldAt
 	case "why":
 		return fieldWhy
 	}
@@ -123,6 +127,8 @@ func (p *parser) field(d field, value []byte) {
 		p.duration(d, value, &f.Wait)
 	case fieldDelay:
 		p.duration(d, value, &f.Delay)
+	case fieldAt:
+		p.at(value)
 	}
 }
 
@@ -216,6 +222,31 @@ func (p *parser) duration(d field, value []byte, to *time.Duration) {
 		return
 	}
 	*to = t
+}
+
+// at is a moment; one in the past is no mistake, clocks differ.
+func (p *parser) at(value []byte) {
+	s, ok := stringOf(value)
+	t, err := time.Parse(time.RFC3339, s)
+	if !ok || err != nil {
+		p.refuse(`"at" must be a time, as a string`, `RFC 3339, as in "at":"2030-01-02T15:04:05Z"; for a time from now on send "delay":"10m"`)
+		return
+	}
+	p.f.At = t.UTC()
+}
+
+// together refuses fields that exclude each other, and those that mean
+// something else with this verb.
+func (p *parser) together() {
+	both := func(a, b field) bool { return p.seen>>a&1 != 0 && p.seen>>b&1 != 0 }
+	switch {
+	case both(fieldData, fieldB64):
+		p.refuse(`"data" and "b64" together`, `send "data" for JSON or "b64" for bytes, not both`)
+	case both(fieldDelay, fieldAt):
+		p.refuse(`"delay" and "at" together`, `send "delay" for a time from now on or "at" for a moment, not both`)
+	case p.f.Verb == VerbPub && p.f.Delay > maxDelay:
+		p.refuse(`"delay" is longer than 365 days`, `a year is "8760h"; to publish later than that, keep it until then`)
+	}
 }
 
 func isControl(r rune) bool { return r < ' ' || r >= 0x7F && r < 0xA0 }

@@ -32,7 +32,8 @@ type Frame struct {
 	SID             string // seen
 
 	Wait  time.Duration // req
-	Delay time.Duration // nak
+	Delay time.Duration // nak; pub: a job waits this long
+	At    time.Time     // pub: a job waits until then; UTC
 	Why   string        // nak, term
 }
 
@@ -79,11 +80,9 @@ func Parse(b []byte, f *Frame) error {
 	if f.Verb == VerbNone {
 		return p.noVerb()
 	}
+	p.together()
 	if p.err != nil {
 		return p.err
-	}
-	if p.seen&(1<<fieldData) != 0 && p.seen&(1<<fieldB64) != 0 {
-		return &bridge.Error{Code: bridge.CodeBadFrame, Msg: `"data" and "b64" together`, Hint: `send "data" for JSON or "b64" for bytes, not both`}
 	}
 	return nil
 }

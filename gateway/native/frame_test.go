@@ -48,6 +48,18 @@ func TestParse(t *testing.T) {
 			`{"nak":"l","delay":"1m30s","why":""}`,
 			native.Frame{Verb: native.VerbNak, Value: []byte(`"l"`), Text: "l", Delay: 90 * time.Second},
 		},
+		"pub later": {
+			`{"pub":"jobs.r","data":1,"delay":"8760h"}`,
+			native.Frame{Verb: native.VerbPub, Value: []byte(`"jobs.r"`), Text: "jobs.r", Data: []byte("1"), Delay: 365 * 24 * time.Hour},
+		},
+		"pub at a moment, in UTC": {
+			`{"at":"2031-01-02T04:04:05.5+01:00","pub":"jobs.r","data":1}`,
+			native.Frame{Verb: native.VerbPub, Value: []byte(`"jobs.r"`), Text: "jobs.r", Data: []byte("1"), At: time.Date(2031, 1, 2, 3, 4, 5, 5e8, time.UTC)},
+		},
+		"nak may wait longer": {
+			`{"delay":"8761h","nak":"l"}`,
+			native.Frame{Verb: native.VerbNak, Value: []byte(`"l"`), Text: "l", Delay: 8761 * time.Hour},
+		},
 		"req": {
 			`{"req":"svc","data":null,"wait":"2h"}`,
 			native.Frame{Verb: native.VerbReq, Value: []byte(`"svc"`), Text: "svc", Data: []byte("null"), Wait: 2 * time.Hour},
@@ -136,6 +148,13 @@ func TestParseRefuses(t *testing.T) {
 		{"wait zero", `{"req":"s","wait":"0s"}`, "bad_frame", `"wait" must be a duration`, `"wait":"30s"`, `"req"`},
 		{"delay negative", `{"nak":"l","delay":"-1s"}`, "bad_frame", `"delay" must be a duration`, `"delay":"30s"`, `"nak"`},
 		{"delay without a unit", `{"nak":"l","delay":"10"}`, "bad_frame", `"delay" must be a duration`, `"delay":"30s"`, `"nak"`},
+		{"delay of pub zero", `{"pub":"s","delay":"0s"}`, "bad_frame", `"delay" must be a duration`, `"delay":"30s"`, `"pub"`},
+		{"delay of pub too long", `{"pub":"s","delay":"8760h1s"}`, "bad_frame", `"delay" is longer than 365 days`, `"8760h"`, `"pub"`},
+		{"delay and at", `{"at":"2030-01-02T03:04:05Z","pub":"s","delay":"1s"}`, "bad_frame", `"delay" and "at" together`, "not both", `"pub"`},
+		{"at is a number", `{"pub":"s","at":1900000000}`, "bad_frame", `"at" must be a time`, "RFC 3339", `"pub"`},
+		{"at without a zone", `{"pub":"s","at":"2030-01-02T03:04:05"}`, "bad_frame", `"at" must be a time`, "RFC 3339", `"pub"`},
+		{"at empty", `{"pub":"s","at":""}`, "bad_frame", `"at" must be a time`, "RFC 3339", `"pub"`},
+		{"at twice", `{"pub":"s","at":"2030-01-02T03:04:05Z","at":"2031-01-02T03:04:05Z"}`, "bad_frame", `"at" twice`, "once", `"pub"`},
 		{"id after the fault", `{"sub":"s","max":0,"id":9}`, "bad_frame", `"max" must be`, `"max":100`, `9`},
 	}
 	for _, tt := range tests {
@@ -255,6 +274,8 @@ func FuzzParse(f *testing.F) {
 		f.Add([]byte(v.Example()))
 	}
 	f.Add([]byte(`{"pub":"s","data":{"a":[1,-0.5e+3,true,null,"\u00e9\ud83d\ude00"]},"id":"x","head":{"a":"b"}}`))
+	f.Add([]byte(`{"pub":"jobs.r","at":"2030-01-02T03:04:05.000000006+07:30"}`))
+	f.Add([]byte(`{"pub":"jobs.r","delay":"8760h"}`))
 	f.Add([]byte(`{"\u0070ub":"s","d\u0061ta":1,"x":{},"max":10,"ttl":"1s"}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var fr native.Frame

@@ -60,6 +60,9 @@ func AppendFrame(dst []byte, f *Frame) []byte {
 			dst = appendDuration(appendName(dst, m.d), m.t)
 		}
 	}
+	if !f.At.IsZero() {
+		dst = appendTime(appendName(dst, fieldAt), f.At)
+	}
 	dst = appendHead(dst, f.Head)
 	switch {
 	case f.Data != nil:
