@@ -109,11 +109,12 @@ func TestPublish(t *testing.T) {
 	if a, err := pub(`{"a":1}`, client.PubOptions{}); err != nil || a != (client.Ack{Pos: "t-1", Watch: "jobs.events.r.1"}) {
 		t.Errorf("got %+v, %v", a, err)
 	}
-	opts := client.PubOptions{Key: "k", If: "t-1", TTL: time.Hour, Head: []bridge.Field{{Name: "A", Value: "b"}}}
+	opts := client.PubOptions{Key: "k", If: "t-1", TTL: time.Hour, Delay: time.Minute, Head: []bridge.Field{{Name: "A", Value: "b"}}}
 	if a, err := pub("\xff", opts); err != nil || a != (client.Ack{Pos: "t-1", Dup: true}) {
 		t.Errorf("got %+v, %v", a, err)
 	}
-	if a, err := pub("", client.PubOptions{}); err != nil || a != (client.Ack{}) {
+	at := time.Date(2030, 1, 2, 3, 4, 5, 6, time.UTC)
+	if a, err := pub("", client.PubOptions{At: at}); err != nil || a != (client.Ack{}) {
 		t.Errorf("got %+v, %v", a, err)
 	}
 	var e *bridge.Error
@@ -121,7 +122,7 @@ func TestPublish(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	if string(got[0].Data) != `{"a":1}` || got[0].Text != "jobs.r" || string(got[1].Binary) != "\xff" || got[1].Key != "k" ||
-		got[1].If != "t-1" || got[1].TTL != time.Hour || len(got[1].Head) != 1 || got[2].Binary == nil {
+		got[1].If != "t-1" || got[1].TTL != time.Hour || len(got[1].Head) != 1 || got[1].Delay != time.Minute || !got[2].At.Equal(at) || got[2].Binary == nil {
 		t.Errorf("the server got %+v", got)
 	}
 }
@@ -307,8 +308,8 @@ func TestWork(t *testing.T) {
 		p.hi()
 		p.send(`{"ok":`+p.recv().ID+`,"sid":"s1"}`, `{"job":"jobs.r","sid":"s1","lease":"L","try":2,"for":"30s","pos":"q-1","data":7}`)
 		for f := p.recv(); f != nil; f = p.recv() {
-			got = append(got, fmt.Sprintf("%s %s %s %s %s", f.Verb, f.Text, f.Data, f.Delay, f.Why))
-			p.send(`{"ok":` + f.ID + `,"data":"answer"}`)
+			got = append(got, fmt.Sprint(f.Verb, " ", f.Text, " ", string(f.Data), " ", f.Delay, f.Wait, " ", f.Why, f.Head))
+			p.send(`{"ok":` + f.ID + `,"head":{"A":"b"},"data":"answer"}`)
 		}
 	})
 	c := dial(t, o)
@@ -322,11 +323,12 @@ func TestWork(t *testing.T) {
 		t.Errorf("got %+v, %v", j, err)
 	}
 	err = errors.Join(c.Wip(ctx, "L", []byte("50")), c.Nak(ctx, "L", time.Second, "busy"), c.Term(ctx, "L", "bad"), c.Ack(ctx, "L", nil))
-	if answer, err := c.Request(ctx, "svc", []byte("1"), 0); err != nil || string(answer) != `"answer"` {
-		t.Errorf("got %s, %v", answer, err)
+	r, reqErr := c.Request(ctx, "svc", []byte("1"), client.RequestOptions{Wait: time.Second, Head: []bridge.Field{{Name: "C", Value: "d"}}})
+	if reqErr != nil || string(r.Payload()) != `"answer"` || !reflect.DeepEqual(r.Head, []bridge.Field{{Name: "A", Value: "b"}}) {
+		t.Errorf("got %+v, %v", r, reqErr)
 	}
 	c.Close()
-	want := []string{"wip L 50 0s ", "nak L  1s busy", "term L  0s bad", "ack L  0s ", "req svc 1 0s "}
+	want := []string{"wip L 50 0s 0s []", "nak L  1s 0s busy[]", "term L  0s 0s bad[]", "ack L  0s 0s []", "req svc 1 0s 1s [{C d}]"}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %q, %v", got, err)
 	}

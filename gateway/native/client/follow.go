@@ -2,20 +2,9 @@ package client
 
 import (
 	"context"
-	"errors"
-	"math/rand/v2"
-	"time"
 
 	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/gateway/native"
-)
-
-// The pause before connecting again: doubled from the first to the last, and
-// jittered, so that the clients of a gateway that went down do not come back
-// all at once.
-const (
-	firstPause = 250 * time.Millisecond
-	lastPause  = 15 * time.Second
 )
 
 // seenEvery is how many events may pass before a durable subscription is
@@ -35,7 +24,7 @@ const seenEvery = 64
 // returned, so that a durable subscription moves and credit comes back; after
 // a crash, events of a durable one may come again.
 func Follow(ctx context.Context, url string, o Options, filter string, so SubOptions, fn func(Message) error) error {
-	f := &follower{url: url, opts: o, filter: filter, sub: so, fn: fn}
+	f := &follower{url: url, opts: o, filter: filter, sub: so, fn: fn, retry: retry{onRetry: o.OnRetry}}
 	for {
 		err := f.connection(ctx)
 		switch {
@@ -46,7 +35,7 @@ func Follow(ctx context.Context, url string, o Options, filter string, so SubOpt
 		case !worthRetrying(err):
 			return err
 		}
-		if err := f.pause(ctx, err); err != nil {
+		if err := f.retry.pause(ctx, err); err != nil {
 			return err
 		}
 	}
@@ -59,8 +48,8 @@ type follower struct {
 	sub    SubOptions // From moves with the events
 	fn     func(Message) error
 
+	retry  retry
 	over   bool   // nothing is left to do
-	failed int    // connections in a row that came to nothing
 	unseen int    // events since the last seen
 	last   string // position of the newest of them
 }
@@ -76,7 +65,7 @@ func (f *follower) connection(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f.failed, f.unseen = 0, 0
+	f.retry.failed, f.unseen = 0, 0
 	f.moveTo(s.From)
 	if s.Gap != nil {
 		if err := f.hand(Message{Kind: native.KindGap, After: s.Gap.After, Next: s.Gap.Next}); err != nil {
@@ -167,43 +156,4 @@ func endOf(why string) error {
 		return &bridge.Error{Code: bridge.CodeNoStream, Msg: "the stream was deleted", Hint: hint}
 	}
 	return &bridge.Error{Code: bridge.CodeNotFound, Msg: "the subscription has ended: " + why, Hint: hint}
-}
-
-// worthRetrying reports whether the same thing may succeed later.
-func worthRetrying(err error) bool {
-	var closed *ClosedError
-	if errors.As(err, &closed) {
-		return closed.MayReconnect()
-	}
-	var e *bridge.Error
-	if !errors.As(err, &e) {
-		return true // the dialling took too long
-	}
-	switch e.Code {
-	case bridge.CodeUnavailable, bridge.CodeTimeout, bridge.CodeInternal, bridge.CodeRateLimited:
-		return true
-	}
-	return false
-}
-
-// pause waits as long as the server asked for, or with a doubling backoff.
-func (f *follower) pause(ctx context.Context, err error) error {
-	d := min(firstPause<<min(f.failed, 10), lastPause)
-	d = d/2 + rand.N(d/2)
-	f.failed++
-	var e *bridge.Error
-	if errors.As(err, &e) && e.Retry > 0 {
-		d = e.Retry // jittered by the server
-	}
-	if f.opts.OnRetry != nil {
-		f.opts.OnRetry(err, d)
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

@@ -49,7 +49,7 @@ type Options struct {
 	// them.
 	OnError func(*bridge.Error)
 
-	// OnRetry is told by [Follow] why a connection came to its end, and when
+	// OnRetry is told by [Follow] and [Work] why a connection came to its end, and when
 	// the next is tried. Nil ignores it.
 	OnRetry func(err error, after time.Duration)
 

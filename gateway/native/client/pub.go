@@ -14,6 +14,11 @@ type PubOptions struct {
 	If   string         // a pos: refused with "conflict" unless it is the subject's last
 	TTL  time.Duration  // when the stream may forget it
 	Head []bridge.Field // headers
+
+	// A job is kept out of its queue for Delay, or until At; only one of them
+	// may be set. At in the past is now.
+	Delay time.Duration
+	At    time.Time
 }
 
 // Ack is the answer to a publication.
@@ -24,7 +29,7 @@ type Ack struct {
 }
 
 func pubFrame(subject string, data []byte, o PubOptions) *native.Frame {
-	f := &native.Frame{Verb: native.VerbPub, Text: subject, Key: o.Key, If: o.If, TTL: o.TTL, Head: o.Head}
+	f := &native.Frame{Verb: native.VerbPub, Text: subject, Key: o.Key, If: o.If, TTL: o.TTL, Head: o.Head, Delay: o.Delay, At: o.At}
 	f.SetPayload(data)
 	return f
 }
@@ -56,19 +61,6 @@ func ackOf(r *native.Received) Ack {
 		return Ack{}
 	}
 	return Ack{Pos: r.Pos, Dup: r.Dup, Watch: r.Watch}
-}
-
-// Request asks a microservice and returns its answer; wait bounds the
-// microservice's time, 0 is the server's default.
-func (c *Client) Request(ctx context.Context, subject string, data []byte, wait time.Duration) ([]byte, error) {
-	f := &native.Frame{Verb: native.VerbReq, Text: subject, Wait: wait}
-	f.SetPayload(data)
-	r, err := c.do(ctx, f, nil)
-	if err != nil {
-		return nil, err
-	}
-	p, _ := r.Payload()
-	return p, nil
 }
 
 // Ping asks the server for a sign of life.
