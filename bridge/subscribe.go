@@ -81,10 +81,10 @@ func (c *Client) Subscribe(ctx context.Context, r SubscribeRequest, answer func(
 
 // roomLocked says whether the client may have one more subscription.
 func (c *Client) roomLocked() error {
-	if len(c.subs) < c.opts.MaxSubscriptions {
+	if len(c.subs)+len(c.workers) < c.opts.MaxSubscriptions {
 		return nil
 	}
-	return &Error{Code: CodeRateLimited, Msg: fmt.Sprintf("a client has at most %d subscriptions", c.opts.MaxSubscriptions),
+	return &Error{Code: CodeRateLimited, Msg: fmt.Sprintf("a client has at most %d subscriptions, work on queues included", c.opts.MaxSubscriptions),
 		Hint: "end one with off, or use one wider filter"}
 }
 
@@ -159,9 +159,13 @@ func (c *Client) adopt(sub *Subscription, at phase, a SubscribeAnswer, answer fu
 	return nil
 }
 
-// Unsubscribe ends a subscription. Events already on their way may still
-// arrive. An unknown sid is an [Error] with [CodeNotFound].
+// Unsubscribe ends a subscription, or work on a queue. Events and jobs already
+// on their way may still arrive. An unknown sid is an [Error] with
+// [CodeNotFound].
 func (c *Client) Unsubscribe(sid string) error {
+	if c.resign(sid) {
+		return nil
+	}
 	sub := c.find(sid)
 	if sub == nil || !c.remove(sub) {
 		return noSubscription(sid)
@@ -189,7 +193,10 @@ func (c *Client) Seen(sid string, pos Position, stored func(error)) error {
 	}
 	switch {
 	case sub.durable != nil && len(marks) > 0:
-		sub.durable.see(marks, c.whenStored(stored))
+		if stored != nil {
+			stored = c.asks(stored)
+		}
+		sub.durable.see(marks, stored)
 	case stored != nil:
 		stored(nil)
 	}
@@ -215,22 +222,4 @@ func (c *Client) free(sub *Subscription, pos Position) bool {
 		c.wakeLocked()
 	}
 	return n > 0
-}
-
-// whenStored counts an answer that is the broker's to give, so that Ready
-// bounds how many there are.
-func (c *Client) whenStored(stored func(error)) func(error) {
-	if stored == nil {
-		return nil
-	}
-	c.mu.Lock()
-	c.inflight++
-	c.mu.Unlock()
-	return func(err error) {
-		stored(err)
-		c.mu.Lock()
-		c.inflight--
-		c.changed.Broadcast()
-		c.mu.Unlock()
-	}
 }
