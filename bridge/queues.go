@@ -92,6 +92,11 @@ func (b *Bridge) isQueue(subject string) bool {
 	return b.queues != nil && b.queues.broker.QueueStream().covers(subject)
 }
 
+// onlyJobs reports whether nothing but jobs can match a filter.
+func (b *Bridge) onlyJobs(filter string) bool {
+	return b.queues != nil && slices.ContainsFunc(b.queues.broker.QueueStream().Subjects, func(s string) bool { return Within(filter, s) })
+}
+
 // noQueue is the refusal to work on what is no queue.
 func (b *Bridge) noQueue(subject string) *Error {
 	e := &Error{Code: CodeNoStream, Msg: fmt.Sprintf("%q is no queue", subject), Hint: "this server has no queues (queues.subjects)"}

@@ -102,6 +102,9 @@ func (c *Client) checkSubscribe(r SubscribeRequest) ([]*Stream, error) {
 		return nil, &Error{Code: CodeBadFrame, Msg: fmt.Sprintf("max is not between 0 and %d", maxCredit), Hint: "it is how many events may be unseen; leave it out for no limit"}
 	case r.Until != "" && r.Until != "now":
 		return nil, &Error{Code: CodeBadFrame, Msg: "until is not \"now\"", Hint: `"until":"now" ends the subscription when it has caught up`}
+	case len(scope) == 0 && c.bridge.onlyJobs(r.Filter):
+		return nil, &Error{Code: CodeNoStream, Msg: fmt.Sprintf("%q is a queue: its jobs go to workers, each to one", r.Filter),
+			Hint: `be a worker, as in {"work":"jobs.resize"}, or watch what becomes of jobs, as in {"sub":"jobs.events.resize.>"}`}
 	case len(scope) == 0 && (r.From != "" && r.From != "new" || r.As != "" || r.Until != "" || r.Max != 0):
 		return nil, &Error{Code: CodeNoStream, Msg: fmt.Sprintf("no stream covers %q: it is live only", r.Filter),
 			Hint: `leave out "from", "as", "max" and "until", or have a stream configured for it`}
