@@ -39,9 +39,9 @@ func (b *Broker) Recreate(slot int) {
 	s.wakeLocked()
 }
 
-// Remove deletes the stream until [Broker.Recreate]. Followers get Gone, all
+// RemoveStream deletes the stream until [Broker.Recreate]. Followers get Gone, all
 // else an error with "no_stream".
-func (b *Broker) Remove(slot int) {
+func (b *Broker) RemoveStream(slot int) {
 	s := b.streams[slot]
 	s.mu.Lock()
 	defer s.mu.Unlock()
