@@ -24,7 +24,7 @@ func (a admin) Delete(slot int, seq uint64) {
 	api(a.t, a.Conn(), "STREAM.MSG.DELETE."+a.names[slot], fmt.Sprintf(`{"seq":%d}`, seq))
 }
 
-func (a admin) Remove(slot int) { api(a.t, a.Conn(), "STREAM.DELETE."+a.names[slot], "") }
+func (a admin) RemoveStream(slot int) { api(a.t, a.Conn(), "STREAM.DELETE."+a.names[slot], "") }
 
 func (a admin) Recreate(slot int) {
 	// It may have been removed before.

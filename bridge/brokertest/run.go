@@ -25,8 +25,8 @@ type Admin interface {
 	Trim(slot int, first uint64)
 	// Delete removes one message.
 	Delete(slot int, seq uint64)
-	// Remove deletes the stream.
-	Remove(slot int)
+	// RemoveStream deletes the stream.
+	RemoveStream(slot int)
 	// Recreate deletes the stream, if it is there, and makes it again, empty.
 	Recreate(slot int)
 }
