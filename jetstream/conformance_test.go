@@ -24,7 +24,7 @@ func (a admin) Delete(slot int, seq uint64) {
 	api(a.t, a.Conn(), "STREAM.MSG.DELETE."+a.names[slot], fmt.Sprintf(`{"seq":%d}`, seq))
 }
 
-func (a admin) Remove(slot int) { api(a.t, a.Conn(), "STREAM.DELETE."+a.names[slot], "") }
+func (a admin) RemoveStream(slot int) { api(a.t, a.Conn(), "STREAM.DELETE."+a.names[slot], "") }
 
 func (a admin) Recreate(slot int) {
 	// It may have been removed before.
@@ -44,7 +44,7 @@ func (a admin) Recreate(slot int) {
 func TestConformance(t *testing.T) {
 	for _, sync := range []bool{false, true} {
 		t.Run(fmt.Sprint("always=", sync), func(t *testing.T) {
-			brokertest.Run(t, func(t *testing.T, streams ...brokertest.Stream) brokertest.Broker {
+			brokertest.Run(t, func(t *testing.T, _ *brokertest.Queues, streams ...brokertest.Stream) brokertest.Broker {
 				o := options(t)
 				o.Embedded.SyncAlways, o.Streams = sync, nil
 				a := admin{t: t}

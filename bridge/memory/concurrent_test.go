@@ -35,7 +35,7 @@ func TestConcurrent(t *testing.T) {
 			b.Delete(0, i+5)
 			b.SetReady(b.Ready())
 			if i%20 == 0 {
-				b.Remove(0)
+				b.RemoveStream(0)
 			}
 			if i%10 == 0 {
 				b.Recreate(0)
