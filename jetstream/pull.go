@@ -14,10 +14,12 @@ import (
 )
 
 // pull is a request for the next messages of a consumer, while it is under way.
+// It has a subscription of its own: nats-server delivers a message under its
+// own subject, so that an inbox for many could not tell whose it is.
 //
-// A message that arrives after its end would be out for a whole ack_wait with
+// A message that arrives after the end would be out for a whole ack_wait with
 // nobody to work on it: it is given back at once. So a pull whose end was not
-// nats-server's own stays in the inbox until no message can come any more.
+// nats-server's own stays subscribed until no message can come any more.
 type pull struct {
 	b        *Broker
 	s        *stream
@@ -28,12 +30,12 @@ type pull struct {
 	take     func(m *nats.Msg, at meta, sent time.Time)
 	done     func(error)
 
-	mu    sync.Mutex  // held while take or done runs
-	id    uint64      // guarded by mu; in the inbox
-	timer *time.Timer // guarded by mu; late or forget
-	sent  time.Time   // guarded by mu; before nats-server got the request
-	taken int         // guarded by mu
-	over  bool        // guarded by mu; done was called
+	mu    sync.Mutex         // held while take or done runs
+	sub   *nats.Subscription // guarded by mu
+	timer *time.Timer        // guarded by mu; late or forget
+	sent  time.Time          // guarded by mu; before nats-server got the request
+	taken int                // guarded by mu
+	over  bool               // guarded by mu; done was called
 }
 
 // Pull implements [bridge.QueueBroker].
@@ -57,11 +59,23 @@ func (p *pull) start() {
 	defer p.mu.Unlock()
 	err := errStopping
 	if p.b.asks.add(p) {
+		err = p.subscribe()
+	}
+	if err == nil {
 		err = p.send()
 	}
 	if err != nil {
 		p.timer = time.AfterFunc(0, func() { p.fail(err) })
 	}
+}
+
+// subscribe opens the way for the messages. The caller holds p.mu.
+func (p *pull) subscribe() (err error) {
+	if p.sub, err = p.b.nc.Subscribe(p.b.nc.NewInbox(), p.receive); err != nil {
+		return err
+	}
+	// What comes is bounded by batch; a limit here would drop jobs.
+	return p.sub.SetPendingLimits(-1, -1)
 }
 
 // send asks for the messages that are still wanted. The caller holds p.mu.
@@ -77,11 +91,9 @@ func (p *pull) send() error {
 	if p.timer != nil {
 		p.timer.Stop()
 	}
-	p.b.acks.close(p.id)
-	id, reply := p.b.acks.open(p)
-	p.id, p.sent = id, time.Now()
+	p.sent = time.Now()
 	p.timer = time.AfterFunc(p.expires+min(resetWait, p.b.o.Timeout), p.late)
-	return p.b.nc.PublishMsg(&nats.Msg{Subject: "$JS.API.CONSUMER.MSG.NEXT." + p.s.cfg.Name + "." + p.consumer, Reply: reply, Data: data})
+	return p.b.nc.PublishMsg(&nats.Msg{Subject: "$JS.API.CONSUMER.MSG.NEXT." + p.s.cfg.Name + "." + p.consumer, Reply: p.sub.Subject, Data: data})
 }
 
 // receive takes a message, or the word that no more will come.
@@ -202,8 +214,10 @@ func (p *pull) finish(err error) {
 	p.done(err)
 }
 
-// forget leaves the inbox. The caller holds p.mu.
+// forget ends the subscription. The caller holds p.mu.
 func (p *pull) forget() {
 	p.timer.Stop()
-	p.b.acks.close(p.id)
+	if p.sub != nil {
+		_ = p.sub.Unsubscribe() // fails only when it has ended, or with the connection
+	}
 }
