@@ -138,7 +138,7 @@ func TestQueueTimes(t *testing.T) {
 		two.pull(b, bridge.PullRequest{Max: 1})
 		time.Sleep(time.Second - 1)
 		wantTold(t, told)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		wantTold(t, told, "2:x", "2.done")
 		if n := two.jobs[0].Delivered; n != 2 {
 			t.Errorf("delivered %d times, want 2", n)
@@ -186,7 +186,7 @@ func TestSettleTimes(t *testing.T) {
 					time.Sleep(c.after - 1)
 					p.pull(b, bridge.PullRequest{Max: 1})
 					wantTold(t, told)
-					time.Sleep(1)
+					time.Sleep(time.Nanosecond)
 				} else {
 					p.pull(b, bridge.PullRequest{Max: 1})
 				}
@@ -260,7 +260,7 @@ func TestDelayTimes(t *testing.T) {
 		time.Sleep(time.Minute - 1)
 		p.pull(b, bridge.PullRequest{Max: 4})
 		wantTold(t, told)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		wantTold(t, told, "p:1")
 		time.Sleep(2 * time.Minute) // 2 comes, 3 finds no room
 		_, err := publish(b, job(b, "jobs.a", "x"))
