@@ -44,7 +44,8 @@ type Outcome struct {
 	why   string
 }
 
-// Done means that the job is done, with this result (nil for none).
+// Done means that the job is done, with this result (nil for none). A result
+// that is too large for the server makes a dead letter of the job.
 func Done(result []byte) Outcome { return Outcome{verb: native.VerbAck, data: result} }
 
 // TryAgain gives the job back, to be tried again after the delay; 0 leaves it

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jetway-io/jetway/bridge"
@@ -210,11 +211,24 @@ func (k *shift) do(held context.Context, cancel context.CancelCauseFunc, j *Job)
 	out := k.keep(cancel, j, outcome)
 	err := context.Cause(held)
 	if err == nil {
-		err = k.settle(out.frame(j.lease))
+		err = k.settle(k.fitting(out, j.lease))
 	}
 	if err != nil {
 		k.opts.OnLost(j, err)
 	}
+}
+
+// fitting is the message that settles a job. A result that the server would
+// not take ends the connection, and the job would be done again, and again to
+// no end: it becomes a dead letter that says so.
+func (k *shift) fitting(o Outcome, lease string) *native.Frame {
+	const id = len(`,"id":18446744073709551615`)
+	f := o.frame(lease)
+	if n, most := len(native.AppendFrame(nil, f))+id, k.client.MaxMessageBytes(); most > 0 && n > most {
+		why := fmt.Sprintf("the outcome of the job is larger than the server takes: %d bytes, at most %d", n, most)
+		return GiveUp(why).frame(lease)
+	}
+	return f
 }
 
 // keep extends the lease until there is an outcome, and ends the job's context

@@ -60,7 +60,7 @@ func TestWorkLoop(t *testing.T) {
 		f, o := serve(t, func(_ int, p *peer) {
 			asked = *p.working(job("done", 1))
 			said = append(said, p.settled(1)...)
-			for _, lease := range []string{"again", "never", "zero"} {
+			for _, lease := range []string{"again", "never", "zero", "large"} {
 				p.send(job(lease, 2))
 				said = append(said, p.settled(1)...)
 			}
@@ -75,6 +75,8 @@ func TestWorkLoop(t *testing.T) {
 				return client.Done([]byte(`{"n":1}`))
 			case `"again"`:
 				return client.TryAgain(time.Minute, "busy")
+			case `"large"`:
+				return client.Done(make([]byte, 1000))
 			case `"never"`:
 				return client.GiveUp("bad")
 			}
@@ -86,7 +88,8 @@ func TestWorkLoop(t *testing.T) {
 		if asked.Text != "jobs.*" || asked.Max != 1 {
 			t.Errorf("asked for %+v", asked)
 		}
-		if want := []string{`ack done {"n":1} `, "nak again  busy", "term never  bad", "nak zero  ", "off w1  "}; !reflect.DeepEqual(said, want) {
+		if want := []string{`ack done {"n":1} `, "nak again  busy", "term never  bad", "nak zero  ",
+			"term large  the outcome of the job is larger than the server takes: 1386 bytes, at most 1000", "off w1  "}; !reflect.DeepEqual(said, want) {
 			t.Errorf("said %q, want %q", said, want)
 		}
 		if j := got[1]; j.Subject != "jobs.r" || j.Pos != "q-7" || j.Try != 2 || j.For != 30*time.Second || !reflect.DeepEqual(j.Head, []bridge.Field{{Name: "A", Value: "b"}}) {
