@@ -395,9 +395,9 @@ func TestQueueMisuse(t *testing.T) {
 		want   bridge.Code
 	}{
 		{"a broker that cannot delay", memory.Queues{NoDelays: true}, func(*bridge.Publication) {}, bridge.CodeNoStream},
-		{"no name", memory.Queues{}, func(p *bridge.Publication) { p.Name = "" }, bridge.CodeInternal},
-		{"a name of two tokens", memory.Queues{}, func(p *bridge.Publication) { p.Name = "a.b" }, bridge.CodeInternal},
-		{"a condition", memory.Queues{}, func(p *bridge.Publication) { p.Expect = new(uint64) }, bridge.CodeInternal},
+		{"no name", memory.Queues{}, func(p *bridge.Publication) { p.Name = "" }, bridge.CodeBadSubject},
+		{"a name of two tokens", memory.Queues{}, func(p *bridge.Publication) { p.Name = "a.b" }, bridge.CodeBadSubject},
+		{"a condition", memory.Queues{}, func(p *bridge.Publication) { p.Expect = new(uint64) }, bridge.CodeBadFrame},
 		{"another slot", memory.Queues{}, func(p *bridge.Publication) { p.Slot = 0 }, bridge.CodeInternal},
 	} {
 		t.Run(c.name, func(t *testing.T) {
