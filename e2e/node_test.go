@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +25,13 @@ import (
 	"github.com/jetway-io/jetway/jetstream"
 )
 
-func TestMain(m *testing.M) { leaktest.Main(m) }
+// TestMain also is a worker's process, see workerMain.
+func TestMain(m *testing.M) {
+	if args := os.Getenv(workerEnv); args != "" {
+		workerMain(args)
+	}
+	leaktest.Main(m)
+}
 
 // node is a gateway; the first of a test brings the NATS server.
 type node struct {
