@@ -79,12 +79,6 @@ func (p *fakePeer) recv() *native.Frame {
 	return f
 }
 
-// until reads to the end of the connection.
-func (p *fakePeer) until() {
-	for p.recv() != nil {
-	}
-}
-
 // answer answers every frame with what f makes of it, until the client goes.
 // "%s" in it is the frame's id.
 func (p *fakePeer) answer(f func(f *native.Frame) []string) {
