@@ -26,6 +26,9 @@ type Options struct {
 	// GoneGrace is how long subscriptions outlive the deletion of their
 	// stream, for one that is made again at once. 0 means 10 s.
 	GoneGrace time.Duration
+
+	// Queues says how jobs are tried, if the broker keeps queues.
+	Queues QueueOptions
 }
 
 func (o Options) withDefaults() Options {
@@ -65,6 +68,7 @@ type Bridge struct {
 	clients atomic.Uint64 // ever connected; spreads them over the shards
 
 	attaching keyLocks
+	queues    *queues // nil without queues
 
 	mu        sync.Mutex
 	connected map[*Client]struct{}
@@ -96,6 +100,7 @@ func New(broker Broker, opts Options) *Bridge {
 		b.histories = append(b.histories, &history{bridge: b, slot: slot})
 		b.states = append(b.states, &stateCall{})
 	}
+	b.queues = newQueues(b)
 	return b
 }
 
@@ -110,6 +115,11 @@ func randomID() string {
 // who come back after a restart are served from memory too. When ctx ends
 // before that, the bridge is stopped.
 func (b *Bridge) Start(ctx context.Context) error {
+	if b.queues != nil {
+		if err := b.queues.check(); err != nil {
+			return err
+		}
+	}
 	for _, s := range b.hub.shards {
 		b.work.Go(func() { s.run(b.ctx.Done()) })
 	}
@@ -208,6 +218,9 @@ func (b *Bridge) Stop(ctx context.Context) error {
 	b.mu.Unlock()
 	for _, c := range left {
 		c.Close()
+	}
+	if b.queues != nil {
+		b.queues.stop(ctx)
 	}
 	ended := make(chan struct{})
 	go func() {

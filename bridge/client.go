@@ -47,7 +47,9 @@ type Client struct {
 	queue    *refQueue       // live events, nil when there are none
 	subs     []*Subscription // oldest first
 	nextSID  int
-	inflight int  // requests whose answer is the broker's to give
+	inflight int // requests whose answer is the broker's to give
+	workers  []*worker
+	clogged  bool // a job did not find room; the writer has to say when there is some
 	turn     int  // which subscription that is behind comes first
 	writing  bool // the writer runs
 	finished bool // its last frames are queued
@@ -222,18 +224,20 @@ func (c *Client) await(ctx context.Context, ok func() bool) error {
 	return ctx.Err()
 }
 
-// Close ends all subscriptions, stores what durables have seen, and returns
+// Close ends all subscriptions, gives back the jobs that the client has, stores
+// what durables have seen, and returns
 // when the writer has ended; the transport must have been closed before, or
 // Close waits for the writer's deadline. It may be called more than once.
 func (c *Client) Close() {
 	c.mu.Lock()
 	c.closeLocked()
-	subs := c.subs
+	subs, workers := c.subs, slices.Clone(c.workers)
 	c.subs = nil
 	for c.writing {
 		c.changed.Wait()
 	}
 	c.mu.Unlock()
+	leaveQueues(workers)
 	c.bridge.dropAll(subs)
 	c.bridge.forget(c)
 }
@@ -242,7 +246,7 @@ func (c *Client) Close() {
 // which nothing is queued any more, nor any request let in by Ready.
 func (c *Client) Finish(last func(out *Output)) {
 	c.mu.Lock()
-	subs := c.subs
+	subs, workers := c.subs, slices.Clone(c.workers)
 	c.subs = nil
 	for _, sub := range subs {
 		sub.end()
@@ -255,6 +259,7 @@ func (c *Client) Finish(last func(out *Output)) {
 	c.finished = true
 	c.changed.Broadcast()
 	c.mu.Unlock()
+	leaveQueues(workers)
 	c.bridge.dropAll(subs)
 }
 
@@ -282,6 +287,21 @@ func (c *Client) fail(err error) {
 	c.mu.Unlock()
 	if !was && c.opts.Failed != nil {
 		c.opts.Failed(err)
+	}
+}
+
+// asks counts a request whose answer is the broker's to give, so that Ready
+// bounds how many there are. It returns the function that takes the answer.
+func (c *Client) asks(answer func(error)) func(error) {
+	c.mu.Lock()
+	c.inflight++
+	c.mu.Unlock()
+	return func(err error) {
+		answer(err)
+		c.mu.Lock()
+		c.inflight--
+		c.changed.Broadcast()
+		c.mu.Unlock()
 	}
 }
 

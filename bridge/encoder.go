@@ -17,6 +17,8 @@ type Encoder interface {
 	Live(out *Output, sid string, pos Position)
 	Gap(out *Output, sid string, after, next Position)
 	End(out *Output, sid, why string) // why: see [Client.Subscribe]
+	Job(out *Output, d *JobDelivery)
+	Lost(out *Output, lease, why string) // a lease that has ended without its worker
 }
 
 // Transport carries a client's frames away. A client's writer calls Write, one

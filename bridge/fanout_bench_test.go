@@ -12,6 +12,7 @@ import (
 
 // counter is a client that encodes a realistic frame and throws it away.
 type counter struct {
+	noJobs
 	events, writes, want atomic.Int64
 	reached              chan struct{} // capacity 1
 }

@@ -13,7 +13,7 @@ import (
 
 // frame is what a recorder was given.
 type frame struct {
-	kind        string // event, live, gap, end, reply
+	kind        string // event, live, gap, end, job, lost
 	sid         string
 	subject     string
 	data        string
@@ -21,6 +21,9 @@ type frame struct {
 	after, next string
 	why         string
 	lag         uint64
+	lease       string
+	try         int
+	within      time.Duration
 }
 
 // recorder is a client's encoder and transport in one: it keeps frames instead
@@ -64,6 +67,14 @@ func (r *recorder) Gap(out *bridge.Output, sid string, after, next bridge.Positi
 
 func (r *recorder) End(out *bridge.Output, sid, why string) {
 	r.add(out, frame{kind: "end", sid: sid, why: why})
+}
+
+func (r *recorder) Job(out *bridge.Output, d *bridge.JobDelivery) {
+	r.add(out, frame{kind: "job", sid: d.SID, subject: d.Event.Subject, data: string(d.Event.Data), pos: d.Pos.String(), lease: d.Lease, try: d.Try, within: d.For})
+}
+
+func (r *recorder) Lost(out *bridge.Output, lease, why string) {
+	r.add(out, frame{kind: "lost", lease: lease, why: why})
 }
 
 func (r *recorder) Write(*bridge.Output) error {
@@ -138,6 +149,12 @@ func kinds(all []frame, sid, kind string) []frame {
 	return found
 }
 
+// noJobs is for encoders that only see events.
+type noJobs struct{}
+
+func (noJobs) Job(*bridge.Output, *bridge.JobDelivery) {}
+func (noJobs) Lost(*bridge.Output, string, string)     {}
+
 // rig is a bridge over a memory broker.
 type rig struct {
 	*bridge.Bridge
@@ -176,7 +193,7 @@ func rigOn(t *testing.T, broker *memory.Broker, opts bridge.Options) *rig {
 	return &rig{b, broker}
 }
 
-var everything = bridge.Permissions{Pub: []string{">"}, Sub: []string{">"}}
+var everything = bridge.Permissions{Pub: []string{">"}, Sub: []string{">"}, Work: []string{">"}, Req: []string{">"}}
 
 func (g *rig) connect(t *testing.T) (*bridge.Client, *recorder) {
 	t.Helper()

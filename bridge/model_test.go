@@ -15,6 +15,7 @@ import (
 // tally is a client's encoder and transport that checks order as it goes: per
 // subscription and stream, sequences ascend. It stalls at random.
 type tally struct {
+	noJobs
 	mu      sync.Mutex
 	changed sync.Cond
 	rnd     *rand.Rand

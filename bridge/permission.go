@@ -8,8 +8,10 @@ import (
 // Permissions says what a client may do, as lists of subject filters. An empty
 // list allows nothing.
 type Permissions struct {
-	Pub []string // subjects it may publish to
-	Sub []string // filters it may subscribe within
+	Pub  []string // subjects it may publish to
+	Sub  []string // filters it may subscribe within
+	Work []string // queues it may work on
+	Req  []string // subjects it may send requests to
 }
 
 // allowed returns nil when everything that the filter matches is within one of

@@ -18,12 +18,17 @@ type PublishRequest struct {
 	Key     string        // idempotency key, unique to the user; "" for none
 	TTL     time.Duration // dropped after this; 0: with the stream's limits
 	If      string        // position that must be the subject's last; "" for no condition
+
+	// Of jobs: not before this, or after this; both zero is now.
+	At    time.Time
+	Delay time.Duration
 }
 
 // PublishAnswer says where the message was stored.
 type PublishAnswer struct {
 	Pos       Position // nil when no stream covers the subject
 	Duplicate bool     // the key was seen before; Pos is of the first message
+	Watch     string   // of a job: the subject of its events
 }
 
 // UserHeader names who published a message.
@@ -32,29 +37,26 @@ const UserHeader = "Jetway-User"
 // Publish stores a message. done is called exactly once, perhaps before
 // Publish returns, and must not block: with nil after the stream has stored
 // the message, else with an [Error]: bad_subject, bad_frame, bad_position,
-// forbidden, no_stream, conflict, too_big, unavailable (the outcome is
-// unknown: try again with the same key). Messages of one client are stored in
-// the order of calls.
+// forbidden, no_stream, conflict, queue_full, too_big, unavailable (the outcome
+// is unknown: try again with the same key). Messages of one client are stored
+// in the order of calls.
 func (c *Client) Publish(r PublishRequest, done func(PublishAnswer, error)) {
 	p, err := c.publication(r)
 	if err != nil {
 		done(PublishAnswer{}, err)
 		return
 	}
-	c.mu.Lock()
-	c.inflight++
-	c.mu.Unlock()
+	var a PublishAnswer
+	answered := c.asks(func(err error) { done(a, err) })
 	c.bridge.broker.Publish(p, func(got Receipt, err error) {
-		var a PublishAnswer
 		if err == nil && got.Stream != nil {
 			c.bridge.published(got)
 			a = PublishAnswer{Pos: Position{{got.Stream.Tag, got.Seq}}, Duplicate: got.Duplicate}
+			if c.bridge.isQueue(p.Subject) {
+				a.Watch = c.bridge.queues.added(p, got)
+			}
 		}
-		done(a, err)
-		c.mu.Lock()
-		c.inflight--
-		c.changed.Broadcast()
-		c.mu.Unlock()
+		answered(err)
 	})
 }
 
@@ -67,6 +69,12 @@ func (c *Client) publication(r PublishRequest) (*Publication, error) {
 		return nil, err
 	}
 	p := &Publication{Slot: c.bridge.covering(r.Subject), Subject: r.Subject, Data: r.Data, TTL: r.TTL, Owner: c.opts.User}
+	if c.bridge.isQueue(r.Subject) {
+		p.Slot = c.bridge.queues.broker.QueueStream().Slot
+	}
+	if err := c.bridge.checkJob(p, &r); err != nil {
+		return nil, err
+	}
 	if p.Slot < 0 && (r.Key != "" || r.TTL != 0 || r.If != "") {
 		return nil, &Error{Code: CodeNoStream, Msg: fmt.Sprintf("no stream covers %q: nothing is stored", r.Subject),
 			Hint: `leave out "key", "ttl" and "if", or have a stream configured for it`}
@@ -88,7 +96,11 @@ func (c *Client) publication(r PublishRequest) (*Publication, error) {
 		}
 		p.Expect = &expect
 	}
-	p.Head = append(append(make([]Field, 0, len(r.Head)+1), r.Head...), Field{UserHeader, c.opts.User})
+	p.Head = append(append(make([]Field, 0, len(r.Head)+2), r.Head...), Field{UserHeader, c.opts.User})
+	if p.NotBefore = r.notBefore(time.Now()); !p.NotBefore.IsZero() {
+		p.Name = delayedName(p.ID)
+		p.Head = append(p.Head, Field{jobHeader, p.Name})
+	}
 	return p, nil
 }
 
@@ -119,10 +131,8 @@ func (b *Bridge) expected(slot int, pos string) (uint64, error) {
 // covering returns the slot of the stream that stores a subject, -1 for none.
 func (b *Bridge) covering(subject string) int {
 	for _, s := range b.broker.Streams() {
-		for _, filter := range s.Subjects {
-			if Matches(filter, subject) {
-				return s.Slot
-			}
+		if s.covers(subject) {
+			return s.Slot
 		}
 	}
 	return -1
@@ -132,6 +142,9 @@ func (b *Bridge) covering(subject string) int {
 func (b *Bridge) published(got Receipt) {
 	if !got.Duplicate {
 		b.stats.Published.Add(1)
+	}
+	if got.Stream.Slot >= len(b.acked) {
+		return // a job: nobody reads on from it
 	}
 	at := &b.acked[got.Stream.Slot]
 	for {

@@ -45,7 +45,7 @@ type QueueBroker interface {
 type PullRequest struct {
 	Subject  string // the queue
 	Max      int    // at most this many jobs (> 0)
-	MaxBytes int    // stop before more than about this many bytes, as far as there are several
+	MaxBytes int    // stop before more than about this many bytes, as far as there are several; 0: no limit
 
 	Take func(*Job) // for each job
 
@@ -88,7 +88,8 @@ type Requester interface {
 	// Request sends a request to the services on a subject and calls done,
 	// exactly once, from any goroutine, with the first answer, or with an
 	// [Error]: [CodeNoResponders], [CodeTimeout], [CodeUnavailable], [CodeTooBig].
-	// It does not block, nor may done.
+	// It does not block, nor may done. Among the answer's headers are those by
+	// which a NATS service says that it has failed (Nats-Service-Error…).
 	Request(r *Request, done func(*Event, error))
 }
 

@@ -395,6 +395,7 @@ func TestSeenIsBounded(t *testing.T) {
 
 // letters is a client that keeps what is written, a letter for each frame.
 type letters struct {
+	noJobs
 	mu      sync.Mutex
 	written []byte
 	begun   chan struct{} // capacity 1

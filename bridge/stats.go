@@ -17,6 +17,15 @@ type Stats struct {
 	Scanned       atomic.Uint64 // messages read by shared scans of streams
 	Narrow        atomic.Uint64 // messages read for single clients
 	DroppedCore   atomic.Uint64 // live-only events dropped for clients too slow for them
+	Workers       atomic.Int64  // of these clients, now
+	Leases        atomic.Int64  // that they hold, now
+	JobsGiven     atomic.Uint64 // times that a job was given to a worker
+	JobsDone      atomic.Uint64 // jobs that were acked
+	JobsRetried   atomic.Uint64 // times that a job went back to its queue after a try
+	JobsBounced   atomic.Uint64 // times that a job went back because no worker here had room for it
+	JobsDead      atomic.Uint64 // jobs that became dead letters
+	LeasesLost    atomic.Uint64 // leases whose time was over
+	Requests      atomic.Uint64 // requests sent to services
 	Refused       refusals      // requests refused, by code
 }
 

@@ -81,10 +81,10 @@ func (c *Client) Subscribe(ctx context.Context, r SubscribeRequest, answer func(
 
 // roomLocked says whether the client may have one more subscription.
 func (c *Client) roomLocked() error {
-	if len(c.subs) < c.opts.MaxSubscriptions {
+	if len(c.subs)+len(c.workers) < c.opts.MaxSubscriptions {
 		return nil
 	}
-	return &Error{Code: CodeRateLimited, Msg: fmt.Sprintf("a client has at most %d subscriptions", c.opts.MaxSubscriptions),
+	return &Error{Code: CodeRateLimited, Msg: fmt.Sprintf("a client has at most %d subscriptions, work on queues included", c.opts.MaxSubscriptions),
 		Hint: "end one with off, or use one wider filter"}
 }
 
@@ -102,6 +102,9 @@ func (c *Client) checkSubscribe(r SubscribeRequest) ([]*Stream, error) {
 		return nil, &Error{Code: CodeBadFrame, Msg: fmt.Sprintf("max is not between 0 and %d", maxCredit), Hint: "it is how many events may be unseen; leave it out for no limit"}
 	case r.Until != "" && r.Until != "now":
 		return nil, &Error{Code: CodeBadFrame, Msg: "until is not \"now\"", Hint: `"until":"now" ends the subscription when it has caught up`}
+	case len(scope) == 0 && c.bridge.onlyJobs(r.Filter):
+		return nil, &Error{Code: CodeNoStream, Msg: fmt.Sprintf("%q is a queue: its jobs go to workers, each to one", r.Filter),
+			Hint: `be a worker, as in {"work":"jobs.resize"}, or watch what becomes of jobs, as in {"sub":"jobs.events.resize.>"}`}
 	case len(scope) == 0 && (r.From != "" && r.From != "new" || r.As != "" || r.Until != "" || r.Max != 0):
 		return nil, &Error{Code: CodeNoStream, Msg: fmt.Sprintf("no stream covers %q: it is live only", r.Filter),
 			Hint: `leave out "from", "as", "max" and "until", or have a stream configured for it`}
@@ -159,9 +162,13 @@ func (c *Client) adopt(sub *Subscription, at phase, a SubscribeAnswer, answer fu
 	return nil
 }
 
-// Unsubscribe ends a subscription. Events already on their way may still
-// arrive. An unknown sid is an [Error] with [CodeNotFound].
+// Unsubscribe ends a subscription, or work on a queue. Events and jobs already
+// on their way may still arrive. An unknown sid is an [Error] with
+// [CodeNotFound].
 func (c *Client) Unsubscribe(sid string) error {
+	if c.resign(sid) {
+		return nil
+	}
 	sub := c.find(sid)
 	if sub == nil || !c.remove(sub) {
 		return noSubscription(sid)
@@ -189,7 +196,10 @@ func (c *Client) Seen(sid string, pos Position, stored func(error)) error {
 	}
 	switch {
 	case sub.durable != nil && len(marks) > 0:
-		sub.durable.see(marks, c.whenStored(stored))
+		if stored != nil {
+			stored = c.asks(stored)
+		}
+		sub.durable.see(marks, stored)
 	case stored != nil:
 		stored(nil)
 	}
@@ -215,22 +225,4 @@ func (c *Client) free(sub *Subscription, pos Position) bool {
 		c.wakeLocked()
 	}
 	return n > 0
-}
-
-// whenStored counts an answer that is the broker's to give, so that Ready
-// bounds how many there are.
-func (c *Client) whenStored(stored func(error)) func(error) {
-	if stored == nil {
-		return nil
-	}
-	c.mu.Lock()
-	c.inflight++
-	c.mu.Unlock()
-	return func(err error) {
-		stored(err)
-		c.mu.Lock()
-		c.inflight--
-		c.changed.Broadcast()
-		c.mu.Unlock()
-	}
 }

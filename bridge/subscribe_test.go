@@ -266,7 +266,7 @@ func TestStreamDeletedEndsSubscriptions(t *testing.T) {
 	g := newRig(t, bridge.Options{GoneGrace: 10 * time.Millisecond})
 	c, r := g.connect(t)
 	a := subscribe(t, c, bridge.SubscribeRequest{Filter: "events.>"})
-	g.broker.Remove(0)
+	g.broker.RemoveStream(0)
 	if end := r.waitKind(t, a.SID, "end"); end.why != "stream_deleted" {
 		t.Errorf("ended because %q", end.why)
 	}

@@ -47,7 +47,10 @@ func (c *Client) write() {
 // what subscriptions that are behind can be given. It returns false, and the
 // writer has ended, when there is nothing.
 func (c *Client) fill(w *writer) bool {
-	queue, more := c.take(w)
+	queue, unclogged, more := c.take(w)
+	if unclogged {
+		c.unclogged()
+	}
 	if !more {
 		return false
 	}
@@ -67,7 +70,7 @@ func (c *Client) fill(w *writer) bool {
 }
 
 // take moves what waits for the client to its writer.
-func (c *Client) take(w *writer) (queue *refQueue, more bool) {
+func (c *Client) take(w *writer) (queue *refQueue, unclogged, more bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	w.todo = w.todo[:0]
@@ -80,9 +83,10 @@ func (c *Client) take(w *writer) (queue *refQueue, more bool) {
 	if c.closed || queue == nil && len(w.todo) == 0 && c.replies == nil {
 		c.writing = false
 		c.changed.Broadcast()
-		return nil, false
+		return nil, false, false
 	}
 	if c.replies != nil {
+		unclogged, c.clogged = c.clogged, false
 		w.out.AppendOutput(c.replies)
 		c.replies.Reset()
 		outputs.Put(c.replies)
@@ -100,7 +104,7 @@ func (c *Client) take(w *writer) (queue *refQueue, more bool) {
 		slices.Reverse(w.todo[c.turn:])
 		slices.Reverse(w.todo)
 	}
-	return queue, true
+	return queue, unclogged, true
 }
 
 // keepActive drops the events of subscriptions that have ended since.

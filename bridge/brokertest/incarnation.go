@@ -87,7 +87,7 @@ func testRemove(r *rig) {
 	f := r.follow(1)
 	f.untilReached(5)
 	before := r.Streams()[0].Tag
-	r.Remove(0)
+	r.RemoveStream(0)
 	f.until("Gone", func() bool { return len(f.all("Gone")) > 0 })
 	equal(r, "number of streams", len(r.Streams()), 1)
 	tag := r.recreate()

@@ -30,8 +30,14 @@ func (b *Broker) Delete(slot int, seq uint64) {
 }
 
 // Recreate deletes the stream, if it is there, and makes it again: empty, with
-// a new tag, without durables, counting from 1. Followers get Renewed.
+// a new tag, without durables, counting from 1. Followers get Renewed. The slot
+// may be the one of the queue stream: pulls then end with
+// [bridge.CodeNotFound], and its queues have to be opened again.
 func (b *Broker) Recreate(slot int) {
+	if b.queues != nil && slot == b.queues.slot {
+		b.queues.recreate()
+		return
+	}
 	s := b.streams[slot]
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -39,9 +45,9 @@ func (b *Broker) Recreate(slot int) {
 	s.wakeLocked()
 }
 
-// Remove deletes the stream until [Broker.Recreate]. Followers get Gone, all
+// RemoveStream deletes the stream until [Broker.Recreate]. Followers get Gone, all
 // else an error with "no_stream".
-func (b *Broker) Remove(slot int) {
+func (b *Broker) RemoveStream(slot int) {
 	s := b.streams[slot]
 	s.mu.Lock()
 	defer s.mu.Unlock()

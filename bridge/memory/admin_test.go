@@ -46,7 +46,7 @@ func askAll(b *memory.Broker, each func(what string, err error)) {
 func TestRemoved(t *testing.T) {
 	b := open(t, events(memory.Stream{}))
 	store(t, b, 1)
-	b.Remove(0)
+	b.RemoveStream(0)
 	askAll(b, func(what string, err error) { wantCode(t, what, err, bridge.CodeNoStream) })
 	if all := b.Streams(); len(all) != 1 || all[0].Name != "EVENTS" {
 		t.Errorf("streams %v, want the one there was", all)

@@ -14,6 +14,8 @@ var _ bridge.Broker = (*Broker)(nil)
 // Broker keeps streams in memory. All methods may be called concurrently.
 type Broker struct {
 	streams   []*stream // static after construction
+	queues    *queues   // static after construction; nil without queues
+	services  services
 	listeners listeners[*bridge.Event]
 	signals   listeners[signal]
 	closed    atomic.Bool
@@ -22,7 +24,7 @@ type Broker struct {
 	notReady error // guarded by mu
 }
 
-// New returns a broker with empty streams. A mistake in the options is an
+// New returns a broker with empty streams and queues. A mistake in the options is an
 // [ErrStream] or [ErrOverlap]. The caller closes the broker.
 func New(o Options) (*Broker, error) {
 	o, err := o.cloneWithDefaults()
@@ -33,13 +35,25 @@ func New(o Options) (*Broker, error) {
 	for slot, s := range o.Streams {
 		b.streams = append(b.streams, newStream(slot, s, o))
 	}
+	if o.Queues.Stream != "" {
+		b.queues = newQueues(len(b.streams), o)
+	}
 	return b, nil
 }
 
 // Close ends the broker: what is asked of it from now on is an error with
-// [bridge.CodeUnavailable]. As the contract has it, followers stay until their
-// contexts end. Closing again does nothing.
-func (b *Broker) Close() { b.closed.Store(true) }
+// [bridge.CodeUnavailable]; so is what pulls and requests that wait are told.
+// As the contract has it, followers stay until their contexts end. Closing
+// again does nothing.
+func (b *Broker) Close() {
+	if b.closed.Swap(true) {
+		return
+	}
+	b.services.close()
+	if b.queues != nil {
+		b.queues.close()
+	}
+}
 
 // Streams implements [bridge.Broker]. A removed stream is shown as it last was.
 func (b *Broker) Streams() []*bridge.Stream {
@@ -82,6 +96,9 @@ func (b *Broker) lock(ctx context.Context, slot int) (*stream, error) {
 
 // slotOf returns the slot of the stream that covers the subject, -1 for none.
 func (b *Broker) slotOf(subject string) int {
+	if b.queues != nil && b.queues.covers(subject) {
+		return b.queues.slot
+	}
 	return slices.IndexFunc(b.streams, func(s *stream) bool { return s.covers(subject) })
 }
 

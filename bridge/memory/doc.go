@@ -1,7 +1,7 @@
-// Package memory is a [bridge.Broker] that lives in the process: for tests,
+// Package memory is a [bridge.Broker], with queues and services, that lives in the process: for tests,
 // examples and trying things out. It keeps the whole contract (limits,
-// deduplication, TTL, conditions, durables, signals, incarnations) except
-// that nothing survives the process. Several gateways may share one Broker.
+// deduplication, TTL, conditions, durables, signals, incarnations, queues with
+// delays, requests) except that nothing survives the process. Several gateways may share one Broker.
 //
 // # How it is built
 //
@@ -9,11 +9,19 @@
 // index of them by subject. Sequences are given out under that mutex, so a
 // caller's messages are stored in the order of its calls.
 //
-// The package starts no goroutines and no timers. Follow works in its caller's
-// goroutine and waits on a channel that the next change closes. What is too
-// old is dropped when the stream is next used, so that in a testing/synctest
-// bubble expiry is exact. Callbacks run in the publisher's goroutine and never
-// with a lock held: they may call the Broker again.
+// Follow works in its caller's goroutine and waits on a channel that the next
+// change closes. What is too old is dropped when the stream is next used, so
+// that in a testing/synctest bubble expiry is exact. Callbacks run in the
+// publisher's goroutine and never with a lock held: they may call the Broker
+// again.
+//
+// The jobs are a stream, too, with the mutex of which all queues are guarded.
+// A queue (queue.go) adds what JetStream's consumer would know: which jobs were
+// handed out, and the pulls that wait (pull.go). Only there is a need for
+// timers: one for each job that is held, each pull and each request that
+// waits, and one for the delayed jobs (delay.go). [Broker.Close] ends them.
+// The only goroutines are those in which services (request.go) make up their
+// answers.
 //
 // # Caveats
 //

@@ -82,8 +82,8 @@ func TestFollowBusy(t *testing.T) {
 		{"delete and trim", func(t *testing.T, b *memory.Broker) { store(t, b, 3); b.Delete(0, 5); b.Delete(0, 6); b.Trim(0, 5) }, []string{"7"}},
 		{"recreate", func(t *testing.T, b *memory.Broker) { b.Recreate(0); store(t, b, 1) }, []string{"renewed", "1", "reached 1"}},
 		{"recreate twice", func(t *testing.T, b *memory.Broker) { b.Recreate(0); b.Recreate(0) }, []string{"renewed", "reached 0"}},
-		{"remove and recreate", func(t *testing.T, b *memory.Broker) { b.Remove(0); b.Recreate(0) }, []string{"renewed", "reached 0"}},
-		{"remove", func(t *testing.T, b *memory.Broker) { b.Remove(0) }, []string{"gone"}},
+		{"remove and recreate", func(t *testing.T, b *memory.Broker) { b.RemoveStream(0); b.Recreate(0) }, []string{"renewed", "reached 0"}},
+		{"remove", func(t *testing.T, b *memory.Broker) { b.RemoveStream(0) }, []string{"gone"}},
 		{"close", func(t *testing.T, b *memory.Broker) { b.Close() }, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -127,12 +127,12 @@ func TestFollowRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := open(t, events(memory.Stream{}))
 		store(t, b, 2)
-		b.Remove(0)
+		b.RemoveStream(0)
 		d := &diary{}
 		follow(t, b, 1, d)
 		synctest.Wait()
 		d.want(t, "removed before", "gone")
-		b.Remove(0)
+		b.RemoveStream(0)
 		synctest.Wait()
 		d.want(t, "removed again")
 		b.Recreate(0)

@@ -87,9 +87,11 @@ func (l *log) get(seq uint64) *message {
 
 // search returns the index of the first message with a sequence >= seq.
 func search(messages []*message, seq uint64) int {
-	i, _ := slices.BinarySearchFunc(messages, seq, func(m *message, seq uint64) int { return cmp.Compare(m.seq, seq) })
+	i, _ := slices.BinarySearchFunc(messages, seq, compareSeq)
 	return i
 }
+
+func compareSeq(m *message, seq uint64) int { return cmp.Compare(m.seq, seq) }
 
 // trimFirst takes the oldest message away because of a limit.
 func (l *log) trimFirst() {
@@ -133,7 +135,7 @@ func (l *log) compact() {
 
 // newest returns the newest message on the subject with a sequence <= upTo.
 func (s *subject) newest(upTo uint64) *message {
-	i, found := slices.BinarySearchFunc(s.messages, upTo, func(m *message, seq uint64) int { return cmp.Compare(m.seq, seq) })
+	i, found := slices.BinarySearchFunc(s.messages, upTo, compareSeq)
 	if found {
 		i++
 	}

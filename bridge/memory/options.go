@@ -9,13 +9,15 @@ import (
 	"github.com/jetway-io/jetway/bridge"
 )
 
-// Defaults of [Options] and [Stream].
+// Defaults of [Options], [Stream] and [Queues].
 const (
 	DefaultMaxMessages = 1_000_000
 	DefaultMaxBytes    = 256 << 20
 	DefaultDedupe      = 2 * time.Minute
 	DefaultDurableIdle = 7 * 24 * time.Hour
 	DefaultMaxDurables = 100
+	DefaultLease       = 30 * time.Second
+	DefaultMaxJobs     = 100_000
 )
 
 // Errors of [New].
@@ -41,6 +43,38 @@ type Options struct {
 	// a client that invents names from filling the memory. 0 means 100,
 	// negative no limit.
 	MaxDurables int
+
+	// Queues are the work queues. The zero value means none.
+	Queues Queues
+}
+
+// Queues describes the stream that holds the jobs. Each subject of it is a
+// queue.
+type Queues struct {
+	// Stream is the stream's name; "" means that there are no queues.
+	Stream string
+
+	// Subjects are the filters of the queues' subjects; required. They must
+	// not overlap with each other or with a stream's.
+	Subjects []string
+
+	// Lease is for how long a worker can have a job without a sign of life.
+	// The broker holds it a little longer: see [bridge.Job.Until]. 0 means
+	// 30 seconds.
+	Lease time.Duration
+
+	// MaxJobs is how many jobs a queue may hold, those handed out included: it
+	// stops clients from filling the memory while no worker is there. 0 means
+	// 100,000, negative no limit.
+	MaxJobs int
+
+	// Dedupe is the window in which a Publication.ID is remembered. 0 means
+	// two minutes.
+	Dedupe time.Duration
+
+	// NoDelays makes a broker that cannot delay jobs: one with NotBefore is
+	// refused with [bridge.CodeNoStream].
+	NoDelays bool
 }
 
 // Stream describes one stream. When a limit is exceeded, the oldest messages
@@ -89,7 +123,38 @@ func (o Options) cloneWithDefaults() (Options, error) {
 		}
 		s.setDefaults()
 	}
-	return o, checkOverlap(o.Streams)
+	all, err := o.Queues.complete(o.Streams)
+	if err != nil {
+		return o, err
+	}
+	return o, checkOverlap(all)
+}
+
+// complete checks the queues, sets their defaults, and returns the streams
+// and the one of the queues.
+func (q *Queues) complete(streams []Stream) ([]Stream, error) {
+	if q.Stream == "" && len(q.Subjects) == 0 {
+		return streams, nil
+	}
+	s := Stream{Name: q.Stream, Subjects: q.Subjects, Dedupe: q.Dedupe}
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	if q.Lease < 0 {
+		return nil, fmt.Errorf("%w: %s has a negative lease", ErrStream, q.Stream)
+	}
+	if slices.ContainsFunc(streams, func(other Stream) bool { return other.Name == q.Stream }) {
+		return nil, fmt.Errorf("%w: the name %q is there twice", ErrStream, q.Stream)
+	}
+	s.setDefaults()
+	q.Subjects, q.Dedupe = s.Subjects, s.Dedupe
+	if q.Lease == 0 {
+		q.Lease = DefaultLease
+	}
+	if q.MaxJobs == 0 {
+		q.MaxJobs = DefaultMaxJobs
+	}
+	return append(slices.Clone(streams), s), nil
 }
 
 func (s *Stream) check() error {

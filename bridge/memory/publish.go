@@ -15,18 +15,30 @@ import (
 // [bridge.CodeInternal]; a message over the stream's MaxBytes, with
 // [bridge.CodeTooBig].
 func (b *Broker) Publish(p *bridge.Publication, done func(bridge.Receipt, error)) {
+	if err := b.check(p); err != nil {
+		done(bridge.Receipt{}, err)
+		return
+	}
+	if b.queues != nil && p.Slot == b.queues.slot {
+		b.queues.publish(p, done)
+		return
+	}
 	r, err := b.publish(p)
 	done(r, err)
 }
 
-func (b *Broker) publish(p *bridge.Publication) (bridge.Receipt, error) {
+func (b *Broker) check(p *bridge.Publication) error {
 	if err := bridge.ValidSubject(p.Subject); err != nil {
-		return bridge.Receipt{}, err
+		return err
 	}
 	if slot := b.slotOf(p.Subject); slot != p.Slot {
 		msg := fmt.Sprintf("%q belongs to slot %d and was published to slot %d", p.Subject, slot, p.Slot)
-		return bridge.Receipt{}, &bridge.Error{Code: bridge.CodeInternal, Msg: msg}
+		return &bridge.Error{Code: bridge.CodeInternal, Msg: msg}
 	}
+	return nil
+}
+
+func (b *Broker) publish(p *bridge.Publication) (bridge.Receipt, error) {
 	if p.Slot < 0 {
 		return bridge.Receipt{}, b.publishCore(p)
 	}
@@ -52,6 +64,14 @@ func (s *stream) storeLocked(p *bridge.Publication) (bridge.Receipt, error) {
 			Code: bridge.CodeConflict,
 			Msg:  "the subject has another newest event than the one given",
 			Hint: "read the newest one and decide again",
+		}
+	}
+	if sub := s.log.subjects[p.Subject]; s.perSubject > 0 && sub != nil && len(sub.messages) >= s.perSubject {
+		return bridge.Receipt{}, &bridge.Error{
+			Code:  bridge.CodeQueueFull,
+			Msg:   fmt.Sprintf("the queue holds %d jobs", s.perSubject),
+			Hint:  "add workers, or try again later",
+			Retry: fullRetry,
 		}
 	}
 	head := ownHead(p.Head)
@@ -97,11 +117,17 @@ func (b *Broker) publishCore(p *bridge.Publication) error {
 }
 
 // ownHead returns the headers as NATS would give them back: without its own,
-// and in the order of their names, because NATS clients hold them in a map.
+// and sorted.
 func ownHead(head []bridge.Field) []bridge.Field {
-	own := slices.DeleteFunc(slices.Clone(head), func(f bridge.Field) bool { return strings.HasPrefix(f.Name, "Nats-") })
-	slices.SortStableFunc(own, func(a, b bridge.Field) int { return strings.Compare(a.Name, b.Name) })
-	return own
+	return sortHead(slices.DeleteFunc(slices.Clone(head), func(f bridge.Field) bool { return strings.HasPrefix(f.Name, "Nats-") }))
+}
+
+// sortHead returns the fields in the order of their names, because NATS
+// clients hold them in a map.
+func sortHead(head []bridge.Field) []bridge.Field {
+	sorted := slices.Clone(head)
+	slices.SortStableFunc(sorted, func(a, b bridge.Field) int { return strings.Compare(a.Name, b.Name) })
+	return sorted
 }
 
 // wallClock returns the time without Go's monotonic reading: it is compared

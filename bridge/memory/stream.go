@@ -17,6 +17,8 @@ type stream struct {
 	opts   Stream
 	broker Options
 
+	perSubject int // messages on one subject, beyond which new ones are refused; 0 or less: no limit
+
 	mu sync.Mutex
 	// Guarded by mu.
 	info     *bridge.Stream // the present incarnation, or the last one when gone

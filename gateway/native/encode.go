@@ -103,8 +103,9 @@ func AppendSubscribed(dst []byte, ref string, s *Subscribed) []byte {
 }
 
 // AppendReply appends a microservice's answer to a req.
-func AppendReply(dst []byte, ref string, payload []byte) []byte {
-	return append(appendPayload(appendRef(dst, "ok", ref), payload), '}')
+func AppendReply(dst []byte, ref string, e *bridge.Event) []byte {
+	dst = appendHead(appendRef(dst, "ok", ref), e.Head)
+	return append(appendPayload(dst, e.Data), '}')
 }
 
 // AppendErr appends a refusal.

@@ -49,8 +49,8 @@ func TestEncode(t *testing.T) {
 			`{"ok":1,"sid":"s1","from":"t-4","behind":12,"gap":{"after":"t-1","next":"t-5"}}`,
 		},
 		"subscribed, live only": {native.AppendSubscribed(nil, "1", &native.Subscribed{SID: "s1", Behind: 3}), `{"ok":1,"sid":"s1"}`},
-		"reply":                 {native.AppendReply(nil, "8", []byte(`{"a": 1}`)), `{"ok":8,"data":{"a": 1}}`},
-		"binary reply":          {native.AppendReply(nil, "8", []byte{0xff}), `{"ok":8,"b64":"/w=="}`},
+		"reply":                 {native.AppendReply(nil, "8", &bridge.Event{Data: []byte(`{"a": 1}`)}), `{"ok":8,"data":{"a": 1}}`},
+		"binary reply":          {native.AppendReply(nil, "8", &bridge.Event{Data: []byte{0xff}}), `{"ok":8,"b64":"/w=="}`},
 		"err": {
 			native.AppendErr(nil, `"pub"`, &bridge.Error{Code: bridge.CodeQueueFull, Msg: "full", Hint: "wait", Retry: 2 * time.Second}),
 			`{"err":"pub","code":"queue_full","msg":"full","hint":"wait","retry":"2s"}`,
@@ -64,7 +64,7 @@ func TestEncode(t *testing.T) {
 		"gap":             {native.AppendGapFrame(nil, "s1", pos("t", 3), pos("t", 9)), `{"gap":"s1","after":"t-3","next":"t-9"}`},
 		"end":             {native.AppendEnd(nil, "s1", "until"), `{"end":"s1","why":"until"}`},
 		"job": {
-			native.AppendJob(nil, &native.Job{Event: job, SID: "s2", Lease: "L", Try: 1, For: 30 * time.Second, Pos: pos("q", 51)}),
+			native.AppendJob(nil, &bridge.JobDelivery{Event: job, SID: "s2", Lease: "L", Try: 1, For: 30 * time.Second, Pos: pos("q", 51)}),
 			`{"job":"jobs.resize","sid":"s2","lease":"L","try":1,"for":"30s","pos":"q-51","head":{"A":"b"},"data":{"w":1}}`,
 		},
 		"lost": {native.AppendLost(nil, "L", "timeout"), `{"lost":"L","why":"timeout"}`},

@@ -82,3 +82,14 @@ func (Encoder) End(out *bridge.Output, sid, why string) {
 	var t [tailBytes]byte
 	websock.AppendText(out, AppendEnd(t[:0], sid, why))
 }
+
+// Job writes one job for its worker.
+func (Encoder) Job(out *bridge.Output, j *bridge.JobDelivery) {
+	websock.AppendText(out, AppendJob(make([]byte, 0, 256+len(j.Event.Data)), j))
+}
+
+// Lost writes that a lease has ended.
+func (Encoder) Lost(out *bridge.Output, lease, why string) {
+	var t [tailBytes]byte
+	websock.AppendText(out, AppendLost(t[:0], lease, why))
+}

@@ -2,23 +2,12 @@ package native
 
 import (
 	"strconv"
-	"time"
 
 	"github.com/jetway-io/jetway/bridge"
 )
 
-// Job is one job on its way to a worker.
-type Job struct {
-	Event *bridge.Event
-	SID   string
-	Lease string
-	Try   int           // from 1
-	For   time.Duration // how long the lease holds
-	Pos   bridge.Position
-}
-
 // AppendJob appends a job.
-func AppendJob(dst []byte, j *Job) []byte {
+func AppendJob(dst []byte, j *bridge.JobDelivery) []byte {
 	dst = append(dst, `{"job":`...)
 	dst = appendString(dst, j.Event.Subject)
 	dst = append(dst, `,"sid":`...)

@@ -48,13 +48,13 @@ var verbs = [verbCount]struct{ name, value, means, example string }{
 	VerbHelp: {"help", "", "this", `help`},
 }
 
-// available are the verbs that this release has. The others are those of the
-// contract that are still to come: they are read and written, so that clients
-// can be made for them, and refused by their names.
-const available = 1<<VerbPub | 1<<VerbSub | 1<<VerbSeen | 1<<VerbOff | 1<<VerbPing | 1<<VerbHelp
+// unavailable are the verbs of the contract that are still to come: they are
+// read and written, so that clients can be made for them, and refused by their
+// names.
+const unavailable = 1 << VerbAuth
 
 // Available reports whether this release has the verb.
-func (v Verb) Available() bool { return available>>v&1 != 0 }
+func (v Verb) Available() bool { return v != VerbNone && unavailable>>v&1 == 0 }
 
 // synonyms are what people type who know other protocols.
 var synonyms = map[string]Verb{

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/gateway/websock"
 )
 
 // verb does what a well-formed frame asks for. An error is answered by the
@@ -20,6 +21,18 @@ func (s *Session) verb(f *Frame) error {
 		return s.seen(f)
 	case VerbOff:
 		return s.off(f)
+	case VerbWork:
+		return s.work(f)
+	case VerbAck:
+		return s.settle(f, bridge.SettleAck)
+	case VerbNak:
+		return s.settle(f, bridge.SettleNak)
+	case VerbWip:
+		return s.settle(f, bridge.SettleWip)
+	case VerbTerm:
+		return s.settle(f, bridge.SettleTerm)
+	case VerbReq:
+		return s.req(f)
 	case VerbPing:
 		s.text(func(dst []byte) []byte { return AppendPong(dst, f) })
 		return nil
@@ -37,25 +50,39 @@ func (s *Session) pub(f *Frame) error {
 	if !ok {
 		return &bridge.Error{Code: bridge.CodeBadFrame, Msg: "pub without a payload", Hint: `add "data" (JSON) or "b64" (bytes), as in ` + VerbPub.Example()}
 	}
-	if r := s.limit.Reserve(); r.Delay() > 0 {
-		wait := r.Delay()
-		r.Cancel()
-		return &bridge.Error{Code: bridge.CodeRateLimited, Msg: fmt.Sprintf("more than %g publishes per second", s.opts.PublishRate), Hint: "wait for retry", Retry: max(wait, time.Millisecond)}
+	if err := s.limited(); err != nil {
+		return err
 	}
 	s.client.Publish(bridge.PublishRequest{
-		Subject: f.Text, Data: payload, Head: f.Head, Key: f.Key, TTL: f.TTL, If: f.If,
+		Subject: f.Text, Data: payload, Head: f.Head, Key: f.Key, TTL: f.TTL, If: f.If, At: f.At, Delay: f.Delay,
 	}, func(a bridge.PublishAnswer, err error) {
 		if err != nil {
-			if s.refuse(f, err).Code == bridge.CodeBadFrame {
-				s.misused.Store(true)
-			}
+			s.refuseLater(f, err)
 		} else if f.ID != "" {
 			s.text(func(dst []byte) []byte {
-				return AppendPublished(dst, f.Ref(), Published{Pos: a.Pos, Dup: a.Duplicate})
+				return AppendPublished(dst, f.Ref(), Published{Pos: a.Pos, Dup: a.Duplicate, Watch: a.Watch})
 			})
 		}
 	})
 	return nil
+}
+
+// limited returns a refusal when the client sends more than it may.
+func (s *Session) limited() error {
+	r := s.limit.Reserve()
+	wait := r.Delay()
+	if wait <= 0 {
+		return nil
+	}
+	r.Cancel()
+	return &bridge.Error{Code: bridge.CodeRateLimited, Msg: fmt.Sprintf("more than %g publishes per second", s.opts.PublishRate), Hint: "wait for retry", Retry: max(wait, time.Millisecond)}
+}
+
+// refuseLater is refuse for what was found out on another goroutine than Run's.
+func (s *Session) refuseLater(f *Frame, err error) {
+	if s.refuse(f, err).Code == bridge.CodeBadFrame {
+		s.misused.Store(true)
+	}
 }
 
 // sub subscribes. Its answer is queued before the first event can be.
@@ -97,10 +124,55 @@ func (s *Session) off(f *Frame) error {
 	return nil
 }
 
+// work makes the client a worker. Its answer is queued before the first job
+// can be.
+func (s *Session) work(f *Frame) error {
+	return s.client.Work(context.Background(), f.Text, f.Max, func(out *bridge.Output, sid string) {
+		appendText(out, func(dst []byte) []byte { return AppendSubscribed(dst, f.Ref(), &Subscribed{SID: sid}) })
+	})
+}
+
+// settle says what becomes of a job. The answer comes when the server has
+// confirmed it. Progress is stored, so it counts as a publish.
+func (s *Session) settle(f *Frame, how bridge.SettleHow) error {
+	data, has := f.Payload()
+	if has && how == bridge.SettleWip {
+		if err := s.limited(); err != nil {
+			return err
+		}
+	}
+	r := bridge.SettleRequest{How: how, Lease: f.Text, Data: data, Delay: f.Delay, Why: f.Why}
+	s.client.SettleJob(r, func(err error) {
+		if err != nil || f.ID != "" {
+			s.answer(f, err)
+		}
+	})
+	return nil
+}
+
+// req asks a service. The answer comes when the service's does. Requests cost
+// the bus what publishes cost, so they share the limit.
+func (s *Session) req(f *Frame) error {
+	data, _ := f.Payload()
+	if err := s.limited(); err != nil {
+		return err
+	}
+	s.client.Request(bridge.Request{Subject: f.Text, Data: data, Head: f.Head, Wait: f.Wait}, func(e *bridge.Event, err error) {
+		if err != nil {
+			s.refuseLater(f, err)
+			return
+		}
+		s.client.Reply(func(out *bridge.Output) {
+			websock.AppendText(out, AppendReply(make([]byte, 0, 128+len(e.Data)), f.Ref(), e))
+		})
+	})
+	return nil
+}
+
 // answer says yes or no.
 func (s *Session) answer(f *Frame, err error) {
 	if err != nil {
-		s.refuse(f, err)
+		s.refuseLater(f, err)
 		return
 	}
 	s.text(func(dst []byte) []byte { return AppendOK(dst, f.Ref()) })

@@ -1,0 +1,309 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Figures of a queue.
+const (
+	maxPull     = 256             // jobs of one pull
+	pullBytes   = 4 << 20         // payloads of one pull, as far as it has several jobs
+	pullPause   = time.Second     // after a pull that failed
+	spillPause  = time.Second     // how long an arrived job may wait for a worker with room
+	openTimeout = 5 * time.Second // to find a queue again that was lost
+	maxBounced  = 4096            // jobs whose bounces are remembered
+)
+
+// queue is the work of this gateway's clients on one queue. It asks the broker
+// for as many jobs as its workers have room for, never for more, and gives them
+// out in turn.
+type queue struct {
+	// Static after construction.
+	queueRef
+	queues *queues
+
+	users int // guarded by queues.mu
+
+	mu      sync.Mutex
+	workers []*worker
+	turn    int    // who is next
+	asked   int    // jobs that pulls under way may still bring
+	arrived []*Job // not yet given to anyone, oldest first
+	spill   *time.Timer
+	pause   *time.Timer    // not nil: no pulls until then
+	reopens bool           // no pulls: the broker is asked to open the queue again
+	bounced map[uint64]int // how often jobs came here and no worker had them
+	stopped bool
+}
+
+func newQueue(qs *queues, subject string) *queue {
+	return &queue{queueRef: qs.ref(subject), queues: qs, bounced: make(map[uint64]int)}
+}
+
+// join adds a worker.
+func (q *queue) join(w *worker) {
+	q.mu.Lock()
+	q.workers = append(q.workers, w)
+	q.mu.Unlock()
+	q.advance()
+}
+
+// retire gives a worker no more jobs. Those that it has stay its own. It
+// returns false when it was retired before.
+func (q *queue) retire(w *worker) bool {
+	q.mu.Lock()
+	was, idle := w.over, len(w.leases) == 0
+	q.retireLocked(w)
+	q.mu.Unlock()
+	if idle {
+		w.client.dismiss(w)
+	}
+	q.advance() // what had arrived for it goes elsewhere
+	return !was
+}
+
+func (q *queue) retireLocked(w *worker) {
+	w.over = true
+	q.workers = slices.DeleteFunc(q.workers, func(o *worker) bool { return o == w })
+}
+
+// leave is the end of a worker whose socket is gone: its jobs go back.
+func (q *queue) leave(w *worker) {
+	q.mu.Lock()
+	held := slices.Collect(maps.Keys(w.leases))
+	q.mu.Unlock()
+	q.retire(w)
+	for _, l := range held {
+		l.orphan()
+	}
+}
+
+// release takes a lease that is over off its worker, which has room then.
+func (q *queue) release(l *lease) {
+	q.mu.Lock()
+	delete(l.worker.leases, l)
+	done := l.worker.over && len(l.worker.leases) == 0
+	q.mu.Unlock()
+	q.queues.forget(l)
+	if done {
+		l.worker.client.dismiss(l.worker)
+	}
+	q.advance()
+}
+
+// advance gives out what has arrived, and asks for as much as there is room.
+func (q *queue) advance() {
+	q.mu.Lock()
+	back := q.giveLocked()
+	request := q.pullLocked()
+	q.mu.Unlock()
+	q.tellBroker(back, request)
+}
+
+// tellBroker returns jobs and asks for others. The broker may answer at once,
+// so q.mu must be free.
+func (q *queue) tellBroker(back []*Job, request *PullRequest) {
+	for _, j := range back {
+		q.queues.giveBack(j, 0)
+	}
+	if request != nil {
+		q.queues.broker.Pull(request)
+	}
+}
+
+// giveLocked gives the jobs that have arrived to workers with room, in turn.
+// What is left goes back soon, as another gateway may have a worker for it, and
+// at once if there is no worker here.
+func (q *queue) giveLocked() (back []*Job) {
+	for len(q.arrived) > 0 {
+		w := q.nextLocked()
+		if w == nil {
+			break
+		}
+		j := q.arrived[0]
+		q.arrived = q.arrived[1:]
+		q.leaseLocked(w, j)
+	}
+	switch {
+	case len(q.arrived) == 0:
+		q.arrived = nil
+		if q.spill != nil {
+			q.spill.Stop()
+			q.spill = nil
+		}
+	case len(q.workers) == 0 || q.stopped:
+		back = q.bounceLocked()
+	case q.spill == nil:
+		q.spill = time.AfterFunc(spillPause, q.spillOver)
+	}
+	return back
+}
+
+// nextLocked returns the worker whose turn it is among those with room.
+func (q *queue) nextLocked() *worker {
+	for range q.workers {
+		w := q.workers[q.turn%len(q.workers)]
+		q.turn = (q.turn + 1) % len(q.workers)
+		if len(w.leases) < w.max && w.client.jobRoom() {
+			return w
+		}
+	}
+	return nil
+}
+
+// leaseLocked gives a job to a worker.
+func (q *queue) leaseLocked(w *worker, j *Job) {
+	now := time.Now()
+	l := newLease(q, w, j, q.tryLocked(j), now)
+	if !now.Before(l.until) {
+		return // its hold is over: the broker gives it out again
+	}
+	w.leases[l] = struct{}{}
+	q.queues.keep(l)
+	l.begin()
+	q.queues.bridge.stats.JobsGiven.Add(1)
+	w.client.Reply(func(out *Output) {
+		w.client.opts.Encoder.Job(out, &JobDelivery{Event: j.Event, SID: w.sid, Lease: l.id, Try: l.try,
+			For: l.until.Sub(now).Truncate(time.Millisecond), Pos: Position{{j.Event.Stream.Tag, j.Event.Seq}}})
+	})
+}
+
+// tryLocked is which try of a job this is. Handing it to a gateway that had no
+// worker any more was none.
+func (q *queue) tryLocked(j *Job) int { return max(j.Delivered-q.bounced[j.Event.Seq], 1) }
+
+// spillOver gives back what has waited too long.
+func (q *queue) spillOver() {
+	q.mu.Lock()
+	q.spill = nil
+	back := append(q.giveLocked(), q.bounceLocked()...)
+	request := q.pullLocked()
+	q.mu.Unlock()
+	q.tellBroker(back, request)
+}
+
+// bounceLocked takes out what no worker here has room for, to be given back.
+func (q *queue) bounceLocked() []*Job {
+	back := q.arrived
+	q.arrived = nil
+	for _, j := range back {
+		if len(q.bounced) >= maxBounced {
+			clear(q.bounced)
+		}
+		q.bounced[j.Event.Seq]++
+		q.queues.bridge.stats.JobsBounced.Add(1)
+	}
+	return back
+}
+
+// pullLocked returns a request for as many jobs as there is room for and none
+// is asked for yet; nil for none.
+func (q *queue) pullLocked() *PullRequest {
+	if q.pause != nil || q.reopens || q.stopped {
+		return nil
+	}
+	free := 0
+	for _, w := range q.workers {
+		if w.client.jobRoom() {
+			free += w.max - len(w.leases)
+		}
+	}
+	n := min(free-len(q.arrived)-q.asked, maxPull)
+	if n <= 0 {
+		return nil
+	}
+	q.asked += n
+	p := &pull{queue: q, left: n}
+	return &PullRequest{Subject: q.subject, Max: n, MaxBytes: pullBytes, Take: p.take, Done: p.done}
+}
+
+// pull is a request for jobs that is under way.
+type pull struct {
+	queue *queue
+	left  int // guarded by queue.mu
+}
+
+// take receives a job.
+func (p *pull) take(j *Job) {
+	q := p.queue
+	q.mu.Lock()
+	p.left--
+	q.asked--
+	if try := q.tryLocked(j); !q.stopped && try > q.queues.opts.MaxTries {
+		q.mu.Unlock()
+		q.queues.buryHeld(q.job(j.Event), j, obituary{tries: try - 1, why: lastTry("the last worker did not answer")})
+		q.advance()
+		return
+	}
+	q.arrived = append(q.arrived, j)
+	q.mu.Unlock()
+	q.advance()
+}
+
+// done is the end of the request.
+func (p *pull) done(err error) {
+	q := p.queue
+	q.mu.Lock()
+	q.asked -= p.left
+	p.left = 0
+	switch {
+	case err == nil || q.stopped:
+	case errors.Is(err, &Error{Code: CodeNotFound}) && !q.reopens:
+		q.reopens = true
+		q.queues.bridge.work.Go(q.reopen)
+	default:
+		q.pauseLocked()
+	}
+	q.mu.Unlock()
+	q.advance()
+}
+
+// pauseLocked pulls nothing for a while.
+func (q *queue) pauseLocked() {
+	if q.pause != nil || q.stopped {
+		return
+	}
+	q.pause = time.AfterFunc(pullPause, func() {
+		q.mu.Lock()
+		q.pause = nil
+		q.mu.Unlock()
+		q.advance()
+	})
+}
+
+// reopen is for a queue whose consumer was deleted.
+func (q *queue) reopen() {
+	ctx, cancel := context.WithTimeout(q.queues.bridge.ctx, openTimeout)
+	defer cancel()
+	err := q.queues.broker.OpenQueue(ctx, q.subject)
+	if err != nil && ctx.Err() == nil {
+		q.queues.bridge.logger.Warn("opening a queue again", "queue", q.subject, "error", err)
+	}
+	q.mu.Lock()
+	q.reopens = false
+	if err != nil {
+		q.pauseLocked()
+	}
+	q.mu.Unlock()
+	q.advance()
+}
+
+// stop gives back what has arrived and asks for nothing more.
+func (q *queue) stop() {
+	q.mu.Lock()
+	q.stopped = true
+	for _, t := range []*time.Timer{q.spill, q.pause} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+	q.spill, q.pause = nil, nil
+	back := q.bounceLocked()
+	q.mu.Unlock()
+	q.tellBroker(back, nil)
+}
