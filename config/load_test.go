@@ -211,7 +211,8 @@ func TestFlagHint(t *testing.T) {
 // A variable that resembles no key belongs to a script around Jetway: it is
 // named, so that a mistake is seen, and nothing breaks.
 func TestStrayVariables(t *testing.T) {
-	c, err := config.ParseOnly(config.Source{Env: []string{"JETWAY_BIN=/usr/bin/jetway", "JETWAY_PORT=8080", "JETWAY_URL=ws://x/ws"}})
+	c, err := config.ParseOnly(config.Source{Env: []string{"JETWAY_BIN=/usr/bin/jetway", "JETWAY_PORT=8080", "JETWAY_URL=ws://x/ws",
+		"JETWAY_SUBJECT=jobs.r", "JETWAY_TRY=1", "JETWAY_POS=x-1"}}) // the last three: of "jetway work"
 	if err != nil {
 		t.Fatal(err)
 	}
