@@ -193,7 +193,7 @@ func rigOn(t *testing.T, broker *memory.Broker, opts bridge.Options) *rig {
 	return &rig{b, broker}
 }
 
-var everything = bridge.Permissions{Pub: []string{">"}, Sub: []string{">"}}
+var everything = bridge.Permissions{Pub: []string{">"}, Sub: []string{">"}, Work: []string{">"}, Req: []string{">"}}
 
 func (g *rig) connect(t *testing.T) (*bridge.Client, *recorder) {
 	t.Helper()

@@ -99,17 +99,27 @@ func (q *queue) release(l *lease) {
 // advance gives out what has arrived, and asks for as much as there is room.
 func (q *queue) advance() {
 	q.mu.Lock()
-	q.giveLocked()
+	back := q.giveLocked()
 	request := q.pullLocked()
 	q.mu.Unlock()
+	q.tellBroker(back, request)
+}
+
+// tellBroker returns jobs and asks for others. The broker may answer at once,
+// so q.mu must be free.
+func (q *queue) tellBroker(back []*Job, request *PullRequest) {
+	for _, j := range back {
+		q.queues.giveBack(j, 0)
+	}
 	if request != nil {
 		q.queues.broker.Pull(request)
 	}
 }
 
 // giveLocked gives the jobs that have arrived to workers with room, in turn.
-// What is left goes back soon: another gateway may have a worker for it.
-func (q *queue) giveLocked() {
+// What is left goes back soon, as another gateway may have a worker for it, and
+// at once if there is no worker here.
+func (q *queue) giveLocked() (back []*Job) {
 	for len(q.arrived) > 0 {
 		w := q.nextLocked()
 		if w == nil {
@@ -126,11 +136,12 @@ func (q *queue) giveLocked() {
 			q.spill.Stop()
 			q.spill = nil
 		}
-	case len(q.workers) == 0:
-		q.bounceLocked()
+	case len(q.workers) == 0 || q.stopped:
+		back = q.bounceLocked()
 	case q.spill == nil:
 		q.spill = time.AfterFunc(spillPause, q.spillOver)
 	}
+	return back
 }
 
 // nextLocked returns the worker whose turn it is among those with room.
@@ -170,33 +181,24 @@ func (q *queue) tryLocked(j *Job) int { return max(j.Delivered-q.bounced[j.Event
 func (q *queue) spillOver() {
 	q.mu.Lock()
 	q.spill = nil
-	q.giveLocked()
-	q.bounceLocked()
+	back := append(q.giveLocked(), q.bounceLocked()...)
 	request := q.pullLocked()
 	q.mu.Unlock()
-	if request != nil {
-		q.queues.broker.Pull(request)
-	}
+	q.tellBroker(back, request)
 }
 
-// bounceLocked gives back what no worker here has room for.
-func (q *queue) bounceLocked() {
-	for _, j := range q.arrived {
-		q.returnLocked(j)
-	}
+// bounceLocked takes out what no worker here has room for, to be given back.
+func (q *queue) bounceLocked() []*Job {
+	back := q.arrived
 	q.arrived = nil
-}
-
-func (q *queue) returnLocked(j *Job) {
-	if !time.Now().Before(j.Until) {
-		return
+	for _, j := range back {
+		if len(q.bounced) >= maxBounced {
+			clear(q.bounced)
+		}
+		q.bounced[j.Event.Seq]++
+		q.queues.bridge.stats.JobsBounced.Add(1)
 	}
-	if len(q.bounced) >= maxBounced {
-		clear(q.bounced)
-	}
-	q.bounced[j.Event.Seq]++
-	q.queues.bridge.stats.JobsBounced.Add(1)
-	q.queues.settle(j, Settlement{How: SettleNak}, func(error) {}) // unconfirmed, it comes back later
+	return back
 }
 
 // pullLocked returns a request for as many jobs as there is room for and none
@@ -232,12 +234,7 @@ func (p *pull) take(j *Job) {
 	q.mu.Lock()
 	p.left--
 	q.asked--
-	if q.stopped {
-		q.returnLocked(j)
-		q.mu.Unlock()
-		return
-	}
-	if try := q.tryLocked(j); try > q.queues.opts.MaxTries {
+	if try := q.tryLocked(j); !q.stopped && try > q.queues.opts.MaxTries {
 		q.mu.Unlock()
 		q.queues.buryHeld(q.job(j.Event), j, obituary{tries: try - 1, why: lastTry("the last worker did not answer")})
 		q.advance()
@@ -299,7 +296,6 @@ func (q *queue) reopen() {
 // stop gives back what has arrived and asks for nothing more.
 func (q *queue) stop() {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	q.stopped = true
 	for _, t := range []*time.Timer{q.spill, q.pause} {
 		if t != nil {
@@ -307,5 +303,7 @@ func (q *queue) stop() {
 		}
 	}
 	q.spill, q.pause = nil, nil
-	q.bounceLocked()
+	back := q.bounceLocked()
+	q.mu.Unlock()
+	q.tellBroker(back, nil)
 }

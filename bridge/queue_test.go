@@ -32,7 +32,7 @@ func queueRig(t *testing.T, opts bridge.Options) *rig {
 			{Name: "JOB_EVENTS", Subjects: []string{"jobs.events.>"}},
 			{Name: "DEAD", Subjects: []string{"dead.jobs.*"}},
 		},
-		Queues: memory.Queues{Name: "JOBS", Subjects: []string{"jobs.*"}, Lease: opts.Queues.Lease, MaxJobs: 5},
+		Queues: memory.Queues{Stream: "JOBS", Subjects: []string{"jobs.*"}, Lease: opts.Queues.Lease, MaxJobs: 5},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -542,24 +542,23 @@ func TestStuckWorker(t *testing.T) {
 		w, r := g.connect(t)
 		r.block(true)
 		work(t, w, "jobs.resize", 5)
-		big := job(strings.Repeat("x", 40<<10))
+		big := job(strings.Repeat("x", 80<<10)) // one is above what may wait
 		for range 5 {
 			add(t, p, big)
 		}
 		synctest.Wait()
-		if held := g.Stats().Leases.Load(); held > 3 { // 64 KiB, one more, and one that is being written
+		if held := g.Stats().Leases.Load(); held > 2 { // one that waits, and one that is being written
 			t.Errorf("a stuck worker holds %d jobs", held)
 		}
 		other, ro := g.connect(t)
 		work(t, other, "jobs.resize", 5)
-		ro.jobs(t, 2)
-		r.block(false)
-		all := append(ro.jobs(t, 2), r.jobs(t, 1)...)
-		for _, f := range all {
-			if f.try != 1 && f.try != 2 {
-				t.Errorf("job %+v", f)
+		for _, f := range ro.jobs(t, 3) {
+			if f.try != 1 {
+				t.Errorf("try %d", f.try)
 			}
 		}
+		r.block(false)
+		r.jobs(t, 1)
 	})
 }
 

@@ -27,7 +27,7 @@ func (q Queues) On() bool { return len(q.Subjects) > 0 }
 func (q Queues) EventSubjects() []string {
 	var list []string
 	for _, s := range q.Subjects {
-		if e := s[:strings.LastIndexByte(s, '.')+1] + "events.>"; !slices.Contains(list, e) {
+		if e := bridge.JobEventsFilter(s); !slices.Contains(list, e) {
 			list = append(list, e)
 		}
 	}
@@ -39,7 +39,7 @@ func (q Queues) EventSubjects() []string {
 func (q Queues) DeadSubjects() []string {
 	var list []string
 	for _, s := range q.Subjects {
-		list = append(list, "dead."+s)
+		list = append(list, bridge.DeadSubject(s))
 	}
 	return list
 }

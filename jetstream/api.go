@@ -14,27 +14,36 @@ import (
 
 // Error codes of the JetStream API (nats-server, server/errors.json).
 const (
-	errAccountResources = 10002 // the account's limits are exceeded
-	errConsumerName     = 10013
-	errConsumerNotFound = 10014
-	errResources        = 10023 // max_store is full, or memory
-	errMaxConsumers     = 10026
-	errStorage          = 10047
-	errTooBig           = 10054
-	errStreamNotFound   = 10059
-	errWrongLast        = 10071 // the condition of a publish does not hold
-	errStoreFailed      = 10077
-	errHeaderTooBig     = 10097
-	errConsumerExists   = 10148
-	errDuplicateInWork  = 10158
-	errWrongLastConst   = 10164
-	errTTLInvalid       = 10165
-	errTTLDisabled      = 10166
-	errBatchDisabled    = 10174
-	errBatchIncomplete  = 10176
-	errBatchDuplicate   = 10201
-	errInvalidReset     = 10204
-	errBatchInflight    = 10210
+	errAccountResources  = 10002 // the account's limits are exceeded
+	errConsumerName      = 10013
+	errConsumerNotFound  = 10014
+	errResources         = 10023 // max_store is full, or memory
+	errBadJSON           = 10025 // also a setting that the server does not know
+	errMaxConsumers      = 10026
+	errNoSequence        = 10043 // of a message to delete
+	errStorage           = 10047
+	errInvalidConfig     = 10052
+	errTooBig            = 10054
+	errDeleteFailed      = 10057
+	errStreamNotFound    = 10059
+	errWrongLast         = 10071 // the condition of a publish does not hold
+	errStoreFailed       = 10077
+	errHeaderTooBig      = 10097
+	errSeveralUnfiltered = 10099 // consumers of a work queue
+	errNotUnique         = 10100 // consumers of a work queue that overlap
+	errConsumerExists    = 10148
+	errDuplicateInWork   = 10158
+	errWrongLastConst    = 10164
+	errTTLInvalid        = 10165
+	errTTLDisabled       = 10166
+	errBatchDisabled     = 10174
+	errBatchIncomplete   = 10176
+	errRequiredLevel     = 10185 // the server lacks a feature
+	errSchedulePattern   = 10189
+	errScheduleTarget    = 10190
+	errBatchDuplicate    = 10201
+	errInvalidReset      = 10204
+	errBatchInflight     = 10210
 )
 
 // apiError is the error of a JetStream answer.

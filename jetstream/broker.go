@@ -24,15 +24,21 @@ type Broker struct {
 	// Static after construction.
 	o       Options
 	srv     *embedded  // nil with an external server
-	nc      *nats.Conn // publishing, tails, control
+	nc      *nats.Conn // publishing, tails, jobs, requests, control
 	hist    *nats.Conn // history
-	acks    *inbox     // answers to publishes, on nc
+	acks    *inbox     // answers to all that is sent on nc
 	gets    *inbox     // answers to direct gets, on hist
 	reads   chan struct{}
-	streams []*stream
+	streams []*stream // by slot
+	exposed int       // so many of streams, the first ones
+	queue   *stream   // nil without queues; one of streams
+	delayed *stream   // nil without schedules; one of streams
+	times   queueTimes
+	noDelay string          // why there is no delayed
 	life    context.Context // ends with Close
 	end     context.CancelFunc
-	wg      sync.WaitGroup // committers, watcher, Follow calls
+	wg      sync.WaitGroup // committers, watcher, mover, Follow calls
+	asks    asks           // waiting for an answer on acks
 	open    atomic.Bool    // Open has returned; streams and all below are there
 
 	mu     sync.Mutex
@@ -55,6 +61,7 @@ const maxReads = 4
 func Open(ctx context.Context, o Options) (_ *Broker, err error) {
 	o = o.withDefaults()
 	b := &Broker{o: o, reads: make(chan struct{}, maxReads), online: make(chan struct{}), subs: map[*sub]empty{}}
+	b.times = timesOf(o.Queues.Lease)
 	b.life, b.end = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
@@ -83,6 +90,9 @@ func Open(ctx context.Context, o Options) (_ *Broker, err error) {
 		return nil, err
 	}
 	b.wg.Go(b.watch)
+	if b.delayed != nil {
+		b.wg.Go(b.moveDue)
+	}
 	b.open.Store(true)
 	return b, nil
 }
@@ -165,6 +175,9 @@ func (b *Broker) onState(up bool) {
 			s.committer.disconnected()
 		}
 	}
+	if !up {
+		b.asks.abandon(errLost)
+	}
 }
 
 func (b *Broker) setOnline(up bool) {
@@ -210,8 +223,8 @@ func (b *Broker) ClientURL() string {
 
 // Streams implements [bridge.Broker].
 func (b *Broker) Streams() []*bridge.Stream {
-	list := make([]*bridge.Stream, len(b.streams))
-	for i, s := range b.streams {
+	list := make([]*bridge.Stream, b.exposed)
+	for i, s := range b.streams[:b.exposed] {
 		list[i] = s.current().stream
 	}
 	return list
@@ -261,7 +274,7 @@ func (b *Broker) setDown(err error) {
 }
 
 // Close ends all that the broker runs: publishes that wait are answered with
-// CodeUnavailable, Follow returns, high-water marks are recorded, and the
+// CodeUnavailable, and so are pulls, settlements and requests; Follow returns, high-water marks are recorded, and the
 // embedded server stops. Idempotent. When ctx ends first, it returns an error
 // and leaves the rest to the end of the process.
 func (b *Broker) Close(ctx context.Context) error {
@@ -282,6 +295,7 @@ func (b *Broker) shutdown(ctx context.Context) error {
 		b.markAll(ctx)
 	}
 	b.end()
+	b.asks.close()
 	errs := []error{wait(ctx, &b.wg)}
 	for _, nc := range []*nats.Conn{b.nc, b.hist} {
 		if nc != nil {
@@ -306,4 +320,8 @@ func wait(ctx context.Context, wg *sync.WaitGroup) error {
 	}
 }
 
-var _ bridge.Broker = (*Broker)(nil)
+var (
+	_ bridge.Broker      = (*Broker)(nil)
+	_ bridge.QueueBroker = (*Broker)(nil)
+	_ bridge.Requester   = (*Broker)(nil)
+)

@@ -59,26 +59,28 @@ type committer struct {
 	s *stream
 
 	mu      sync.Mutex
-	queue   []*item             // guarded by mu
-	bytes   int                 // guarded by mu; of queue
-	closed  bool                // guarded by mu
-	ids     idCache             // guarded by mu
-	flights map[*flight]bool    // guarded by mu; on their way
-	calls   map[*batchCall]bool // guarded by mu; on their way
-	hung    bool                // guarded by mu; something was not acknowledged since the last that was
+	queue   []*item              // guarded by mu
+	bytes   int                  // guarded by mu; of queue
+	closed  bool                 // guarded by mu
+	ids     idCache              // guarded by mu
+	flights map[*flight]bool     // guarded by mu; on their way
+	calls   map[*batchCall]bool  // guarded by mu; on their way
+	crowded map[string]time.Time // guarded by mu; subjects that were full, and until when that counts
+	hung    bool                 // guarded by mu; something was not acknowledged since the last that was
 
 	wake   chan empty // has one when queue may have something
 	window chan empty // flights on their way without group commit
 
 	// Owned by run.
 	suspects map[string]*suspect
-	noBatch  time.Time // until then no batches
-	back     []*item   // to be queued again at the front after this flight
+	noBatch  time.Time       // until then no batches
+	back     []*item         // to be queued again at the front after this flight
+	shut     map[string]bool // owners with something in back that came from the present batch
 }
 
 func newCommitter(b *Broker, s *stream) *committer {
 	return &committer{b: b, s: s, flights: map[*flight]bool{}, calls: map[*batchCall]bool{},
-		wake: make(chan empty, 1), window: make(chan empty, windowFlights), suspects: map[string]*suspect{}}
+		crowded: map[string]time.Time{}, wake: make(chan empty, 1), window: make(chan empty, windowFlights), suspects: map[string]*suspect{}}
 }
 
 // Publish implements [bridge.Broker].
@@ -87,6 +89,10 @@ func (b *Broker) Publish(p *bridge.Publication, done func(bridge.Receipt, error)
 	if most := b.nc.MaxPayload(); int64(size) > most {
 		done(bridge.Receipt{}, &bridge.Error{Code: bridge.CodeTooBig,
 			Msg: fmt.Sprintf("the message has %d bytes with its headers, NATS takes %d", size, most), Hint: "put the bulk elsewhere and publish a reference"})
+		return
+	}
+	if !p.NotBefore.IsZero() {
+		b.delay(p, done)
 		return
 	}
 	if p.Slot >= 0 {
@@ -113,13 +119,16 @@ func message(p *bridge.Publication) *nats.Msg {
 		set("Nats-Msg-Id", p.ID)
 	}
 	if p.TTL > 0 {
-		set("Nats-TTL", fmt.Sprintf("%ds", max(int64(p.TTL/time.Second), 1)))
+		set(headTTL, ttlText(p.TTL))
 	}
 	if p.Expect != nil {
 		set("Nats-Expected-Last-Subject-Sequence", fmt.Sprint(*p.Expect))
 	}
 	return m
 }
+
+// ttlText is a TTL in whole seconds, which is what nats-server counts in.
+func ttlText(d time.Duration) string { return fmt.Sprintf("%ds", max(int64(d/time.Second), 1)) }
 
 // messageSize is what counts against NATS's max_payload: payload and headers.
 func messageSize(p *bridge.Publication) int {
@@ -322,7 +331,7 @@ func (c *committer) take() load {
 			continue
 		}
 		want := laneBatch
-		if small || it.p.Expect != nil || c.suspect(it.p.Owner, now) {
+		if small || it.p.Expect != nil || c.suspect(it.p.Owner, now) || c.isCrowded(it.p.Subject, now) {
 			want = lanePlain
 		}
 		at := lanes[it.p.Owner]

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/nats-io/nats.go"
+
+	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/bridge/brokertest"
 	"github.com/jetway-io/jetway/jetstream"
 )
@@ -41,12 +44,50 @@ func (a admin) Recreate(slot int) {
 	})
 }
 
+// Serve answers requests as a microservice would.
+func (a admin) Serve(filter string, fn func(*bridge.Event) *bridge.Event) (stop func()) {
+	sub, err := a.Conn().Subscribe(filter, func(m *nats.Msg) {
+		e := &bridge.Event{Subject: m.Subject, Data: m.Data}
+		for name, values := range m.Header {
+			for _, v := range values {
+				e.Head = append(e.Head, bridge.Field{Name: name, Value: v})
+			}
+		}
+		got := fn(e)
+		if got == nil {
+			return
+		}
+		answer := &nats.Msg{Subject: m.Reply, Data: got.Data, Header: nats.Header{}}
+		for _, f := range got.Head {
+			answer.Header[f.Name] = append(answer.Header[f.Name], f.Value)
+		}
+		if err := a.Conn().PublishMsg(answer); err != nil {
+			a.t.Error(err)
+		}
+	})
+	if err == nil {
+		err = a.Conn().Flush()
+	}
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return func() {
+		if err := sub.Unsubscribe(); err != nil {
+			a.t.Error(err)
+		}
+	}
+}
+
 func TestConformance(t *testing.T) {
 	for _, sync := range []bool{false, true} {
 		t.Run(fmt.Sprint("always=", sync), func(t *testing.T) {
-			brokertest.Run(t, func(t *testing.T, streams ...brokertest.Stream) brokertest.Broker {
+			brokertest.Run(t, func(t *testing.T, queues *brokertest.Queues, streams ...brokertest.Stream) brokertest.Broker {
 				o := options(t)
 				o.Embedded.SyncAlways, o.Streams = sync, nil
+				if queues != nil {
+					o.Queues = jetstream.QueueOptions{Stream: queues.Stream, Subjects: queues.Subjects, Lease: queues.Lease,
+						MaxJobs: int64(queues.MaxJobs), Dedupe: queues.Dedupe}
+				}
 				a := admin{t: t}
 				for _, s := range streams {
 					o.Streams = append(o.Streams, jetstream.StreamConfig{Name: s.Name, Subjects: s.Subjects, MaxAge: s.MaxAge, MaxBytes: s.MaxBytes, Dedupe: s.Dedupe})
@@ -54,7 +95,7 @@ func TestConformance(t *testing.T) {
 				}
 				a.Broker = open(t, o)
 				return a
-			})
+			}, brokertest.HasQueues, brokertest.HasRequests)
 		})
 	}
 }

@@ -25,8 +25,9 @@ const resetWait = 250 * time.Millisecond
 // consumerInfo is the part of CONSUMER.INFO that is used.
 type consumerInfo struct {
 	Config struct {
-		Filter string `json:"filter_subject"`
-		Start  uint64 `json:"opt_start_seq"`
+		Filter  string        `json:"filter_subject"`
+		Start   uint64        `json:"opt_start_seq"`
+		AckWait time.Duration `json:"ack_wait"`
 	} `json:"config"`
 	AckFloor struct {
 		Stream uint64 `json:"stream_seq"`

@@ -45,6 +45,7 @@ func headers(list []bridge.Field, extra int) nats.Header {
 
 // meta is what the reply subject of a delivered message says.
 type meta struct {
+	tries   uint64 // how often it was delivered, from 1
 	seq     uint64 // in the stream
 	dseq    uint64 // in the consumer
 	nanos   int64  // when it was stored
@@ -60,9 +61,9 @@ func parseMeta(reply string) (m meta, ok bool) {
 	if !strings.HasPrefix(reply, head) {
 		return m, false
 	}
-	skip := 3 // stream, consumer, delivered
+	skip := 2 // stream, consumer
 	if strings.Count(reply, ".") > 8 {
-		skip = 5
+		skip = 4
 	}
 	i := len(head)
 	for ; skip > 0; skip-- {
@@ -72,19 +73,19 @@ func parseMeta(reply string) (m meta, ok bool) {
 		}
 		i += j + 1
 	}
-	var n [4]uint64
+	var n [5]uint64
 	for k := range n {
 		start := i
 		for i < len(reply) && reply[i] >= '0' && reply[i] <= '9' {
 			n[k] = n[k]*10 + uint64(reply[i]-'0')
 			i++
 		}
-		if i == start || k < 3 && (i == len(reply) || reply[i] != '.') {
+		if i == start || k < 4 && (i == len(reply) || reply[i] != '.') {
 			return m, false
 		}
 		i++
 	}
-	return meta{seq: n[0], dseq: n[1], nanos: int64(n[2]), pending: n[3]}, true
+	return meta{tries: n[0], seq: n[1], dseq: n[2], nanos: int64(n[3]), pending: n[4]}, true
 }
 
 // last returns the last value of a header: nats-server appends its own, so a

@@ -117,6 +117,9 @@ func (k *call) receive(m *nats.Msg) {
 	f := k.f
 	a, err := parseAck(m)
 	if err != nil {
+		if limitOf(err) == limitSubject {
+			f.c.crowd(k.it.p.Subject)
+		}
 		k.settle(bridge.Receipt{}, f.c.refusal(err))
 		return
 	}
@@ -249,37 +252,4 @@ func parseAck(m *nats.Msg) (a ack, err error) {
 	_, flag, _ := bytes.Cut(rest, []byte(`"duplicate":`))
 	a.duplicate = bytes.HasPrefix(bytes.TrimLeft(flag, " "), []byte("true"))
 	return a, nil
-}
-
-// refusal turns what a publish was answered with into what a client may see.
-func (c *committer) refusal(err error) error {
-	e := &bridge.Error{Code: bridge.CodeUnavailable, Retry: time.Second}
-	switch code := errCode(err); {
-	case err == nats.ErrNoResponders:
-		c.s.poke(pokeLook)
-		return gone(c.s.cfg.Name)
-	case code == errWrongLast, code == errWrongLastConst:
-		return &bridge.Error{Code: bridge.CodeConflict, Msg: "the subject has a newer message than the one given", Hint: "read it again"}
-	case code == errTooBig, code == errHeaderTooBig:
-		return &bridge.Error{Code: bridge.CodeTooBig, Msg: "the message or its headers are larger than the stream takes"}
-	case code == errTTLInvalid, code == errTTLDisabled:
-		return &bridge.Error{Code: bridge.CodeBadFrame, Msg: "the stream does not take this ttl", Hint: "give whole seconds, at least 1s"}
-	case full(code):
-		e.Msg, e.Hint, e.Retry = "the store is full; this message was not stored", "the operator has to raise max_store or to free space", 5*time.Second
-		c.unready(fmt.Errorf("the store is full (%w): raise max_store, lower max_age or max_bytes of a stream, or purge one", err))
-	case code == errDuplicateInWork:
-		e.Msg, e.Hint = "the same message is being stored", "try again"
-	case code != 0:
-		e.Msg, e.Hint = "NATS refused the message", "the server's log has the detail"
-		c.b.o.Logger.Error("a publish is refused", "stream", c.s.cfg.Name, "err", err)
-	default:
-		e.Msg, e.Hint = "NATS answered the publish with something unreadable; whether it is stored is unknown", "publish it again with the same key"
-		c.b.o.Logger.Error("a publish has an unreadable answer", "stream", c.s.cfg.Name, "err", err)
-	}
-	return e
-}
-
-// full reports whether an error code means that nothing more fits.
-func full(code int) bool {
-	return code == errResources || code == errStorage || code == errStoreFailed || code == errAccountResources
 }

@@ -32,17 +32,18 @@ type incarnation struct {
 	copies  int
 }
 
-// stream is an exposed stream of any incarnation.
+// stream is a stream of any incarnation: an exposed one, or one of the queues.
 type stream struct {
 	b         *Broker
 	slot      int
-	cfg       StreamConfig
+	cfg       plan
 	committer *committer // set before the broker is handed out
 
 	cur     atomic.Pointer[incarnation]
 	missing atomic.Bool   // the last look did not find it
 	high    atomic.Uint64 // the highest sequence seen in cur
 	marked  atomic.Uint64 // the high-water mark last seen in the metadata
+	held    atomic.Int64  // about how many messages it holds
 	lock    chan empty    // held while looking; a mutex that obeys a context
 
 	mu      sync.Mutex
@@ -58,7 +59,7 @@ const (
 	pokeReconnected             // the connection is another: consumers may be gone
 )
 
-func newStream(b *Broker, slot int, cfg StreamConfig) *stream {
+func newStream(b *Broker, slot int, cfg plan) *stream {
 	return &stream{b: b, slot: slot, cfg: cfg, lock: make(chan empty, 1), tails: map[chan poke]empty{}}
 }
 
@@ -162,6 +163,7 @@ func (s *stream) look(ctx context.Context) (*streamInfo, *incarnation, error) {
 		return nil, nil, err
 	}
 	s.missing.Store(false)
+	s.held.Store(int64(info.State.Messages))
 	return info, inc, nil
 }
 

@@ -88,10 +88,8 @@ func (b *Broker) Listen(filter string, fn func(*bridge.Event)) (stop func(), err
 // covered reports whether a stream stores the subject.
 func (b *Broker) covered(subject string) bool {
 	for _, s := range b.streams {
-		for _, f := range s.current().stream.Subjects {
-			if bridge.Matches(f, subject) {
-				return true
-			}
+		if covers(s.current().stream.Subjects, subject) {
+			return true
 		}
 	}
 	return false

@@ -15,6 +15,10 @@ const (
 	DefaultMaxStore        = 10 << 30
 	DefaultQueueMessages   = 50_000
 	DefaultQueueBytes      = 64 << 20
+	DefaultLease           = 30 * time.Second
+	DefaultMaxJobs         = 100_000
+	DefaultMaxDelayed      = 1_000_000
+	DefaultJobDedupe       = time.Hour
 )
 
 // Options says where the messages are and how they are kept. The zero value,
@@ -37,8 +41,11 @@ type Options struct {
 	// Streams are made or updated at Open; their order gives the slots.
 	Streams []StreamConfig
 
-	// DurableInactive is how long a durable subscription may be unused before
-	// it is deleted. 0 means 72 h; negative, never.
+	// Queues are the work queues; without a stream there are none.
+	Queues QueueOptions
+
+	// DurableInactive is how long a durable subscription, or the consumer of a
+	// queue, may be unused before it is deleted. 0 means 72 h; negative, never.
 	DurableInactive time.Duration
 
 	// MaxDurables is how many consumers a stream of the embedded server may
@@ -102,6 +109,74 @@ type StreamConfig struct {
 	MaxBytes int64         // oldest messages are dropped beyond this size; 0: no limit
 	Dedupe   time.Duration // window in which a publication's ID is remembered; 0: as it is, 2 min for a new stream
 	Replicas int           // copies in a cluster; 0: as it is, 1 for a new stream
+
+	// DiscardNew makes a stream that is full (MaxBytes) refuse new messages
+	// with CodeUnavailable instead of dropping its oldest: for what must not
+	// get lost, such as dead letters. False leaves it as it is, and means the
+	// oldest for a new stream.
+	DiscardNew bool
+}
+
+// QueueOptions configures the work queues. All gateways of a cluster need the
+// same ones: they share the consumers.
+type QueueOptions struct {
+	// Stream is the name of the stream that holds the jobs. It is made, or
+	// brought in line, at Open. Empty: no queues.
+	Stream string
+
+	// Subjects are the subject filters of the stream; each subject that matches
+	// is a queue of its own.
+	Subjects []string
+
+	// Lease is how long a worker has for a job, at least, before it may be
+	// given to another. 0 means 30 s.
+	Lease time.Duration
+
+	// MaxJobs is how many jobs one queue holds; one more is refused with
+	// CodeQueueFull. It bounds what a queue without workers takes from the
+	// store. 0 means 100,000; negative, no limit.
+	MaxJobs int64
+
+	// MaxDelayed is how many delayed jobs wait altogether; one more is refused
+	// with CodeQueueFull. Without it, delays would get around MaxJobs. Each
+	// gateway counts, and learns of the others within seconds: in a cluster it
+	// may be exceeded by what is published meanwhile. 0 means 1,000,000;
+	// negative, no limit.
+	MaxDelayed int64
+
+	// Dedupe is the window in which a job's ID is remembered, and in which a
+	// delayed job that is moved into its queue twice is stored once. 0 means
+	// 1 h.
+	Dedupe time.Duration
+
+	// Replicas is how many copies of the jobs a cluster keeps. 0 means as it
+	// is, 1 for a new stream.
+	Replicas int
+
+	// Delayed is the name of the stream of the jobs whose time has not come.
+	// Empty means Stream with "_DELAYED" behind it. It is not made on a server
+	// without message schedules (before 2.12); then no job can be delayed.
+	Delayed string
+}
+
+// withDefaults returns a copy in which absent values have their defaults.
+func (q QueueOptions) withDefaults() QueueOptions {
+	if q.Lease == 0 {
+		q.Lease = DefaultLease
+	}
+	if q.MaxJobs == 0 {
+		q.MaxJobs = DefaultMaxJobs
+	}
+	if q.MaxDelayed == 0 {
+		q.MaxDelayed = DefaultMaxDelayed
+	}
+	if q.Dedupe == 0 {
+		q.Dedupe = DefaultJobDedupe
+	}
+	if q.Delayed == "" {
+		q.Delayed = q.Stream + "_DELAYED"
+	}
+	return q
 }
 
 // withDefaults returns a copy in which absent values have their defaults.
@@ -130,5 +205,6 @@ func (o Options) withDefaults() Options {
 		o.Embedded.MaxStore = DefaultMaxStore
 	}
 	o.Streams = append([]StreamConfig(nil), o.Streams...)
+	o.Queues = o.Queues.withDefaults()
 	return o
 }

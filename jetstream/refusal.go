@@ -15,6 +15,7 @@ import (
 const (
 	suspectFor   = 10 * time.Second // after the last duplicate
 	suspectClean = 64               // messages without one that end it earlier
+	fullRest     = time.Second      // without batches, after one that a full stream refused
 	dupBudget    = 4                // duplicates of an owner until the rest of its messages leave the batch
 )
 
@@ -65,20 +66,14 @@ func (c *committer) commit(list []*item) {
 	for _, s := range c.suspects {
 		s.dups = 0
 	}
+	c.shut = map[string]bool{}
 	c.commitPart(list)
 }
 
 // commitPart is commit for a part of a flight. What it puts back stays in
 // order: parts are treated in the order of the flight.
 func (c *committer) commitPart(list []*item) {
-	var fit []*item
-	for _, it := range list {
-		if s := c.suspects[it.p.Owner]; s != nil && s.dups >= dupBudget {
-			c.back = append(c.back, it) // plain, beside the next batches
-			continue
-		}
-		fit = append(fit, it)
-	}
+	fit := c.sift(list)
 	if len(fit) < minBatch || !c.batching() {
 		c.plainly(fit)
 		return
@@ -96,7 +91,10 @@ func (c *committer) commitPart(list []*item) {
 	case code == errBatchDisabled, code == errBatchInflight:
 		c.b.o.Logger.Warn("the stream takes no batch, publishing one by one", "stream", c.s.cfg.Name, "err", err)
 		c.plainly(fit)
-	case code == 0 || full(code):
+	case limitOf(err) == limitStream:
+		c.noBatch = time.Now().Add(fullRest) // the small ones may still find room
+		c.plainly(fit)
+	case code == 0 || full(err):
 		if code != 0 {
 			err = c.refusal(err)
 		}
@@ -109,6 +107,28 @@ func (c *committer) commitPart(list []*item) {
 		c.commitPart(x)
 		c.commitPart(y)
 	}
+}
+
+// sift puts back, for a flight beside the batches, what has turned out to have
+// them refused while the present one is resolved: the messages of an owner with
+// duplicates, and those on a subject that is full. What follows from the same
+// owner must wait, too.
+func (c *committer) sift(list []*item) (fit []*item) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	for _, it := range list {
+		s := c.suspects[it.p.Owner]
+		if s != nil && s.dups >= dupBudget || c.isCrowded(it.p.Subject, now) {
+			c.shut[it.p.Owner] = true
+		}
+		if c.shut[it.p.Owner] {
+			c.back = append(c.back, it)
+			continue
+		}
+		fit = append(fit, it)
+	}
+	return fit
 }
 
 // plainly stores items one by one, and waits.

@@ -30,6 +30,12 @@ type streamSettings struct {
 	Atomic    bool              `json:"allow_atomic"`
 	TTL       bool              `json:"allow_msg_ttl"`
 	Metadata  map[string]string `json:"metadata,omitempty"`
+
+	// Only of the streams of jobs. Older servers do not know all of these.
+	PerSubject    int64 `json:"max_msgs_per_subject,omitempty"`
+	NewPerSubject bool  `json:"discard_new_per_subject,omitempty"`
+	Schedules     bool  `json:"allow_msg_schedules,omitempty"`
+	Rollup        bool  `json:"allow_rollup_hdrs,omitempty"`
 }
 
 func (c *streamSettings) epoch() uint64 { return c.number(metaEpoch) }
@@ -44,7 +50,8 @@ func (c *streamSettings) number(key string) uint64 {
 
 // openStreams makes or updates the configured streams.
 func (b *Broker) openStreams(ctx context.Context) error {
-	if err := checkConfigs(b.o.Streams); err != nil {
+	plans := b.o.plans()
+	if err := checkPlans(plans); err != nil {
 		return err
 	}
 	var known *ledger
@@ -55,18 +62,25 @@ func (b *Broker) openStreams(ctx context.Context) error {
 		}
 	}
 	fresh := false
-	for slot, cfg := range b.o.Streams {
-		s := newStream(b, slot, cfg)
-		made, err := b.openStream(ctx, cfg, known)
+	for slot, p := range plans {
+		if p.schedules && !b.canDelay() {
+			continue
+		}
+		s := newStream(b, slot, p)
+		made, err := b.openStream(ctx, p, known)
+		if p.schedules && b.refusesSchedules(err) {
+			continue
+		}
 		if err != nil {
 			return err
 		}
 		fresh = fresh || made
 		if _, _, err := s.look(ctx); err != nil {
-			return fmt.Errorf("stream %s: %w", cfg.Name, err)
+			return fmt.Errorf("stream %s: %w", p.Name, err)
 		}
 		b.streams = append(b.streams, s)
 	}
+	b.assign()
 	if known == nil {
 		return nil
 	}
@@ -79,9 +93,23 @@ func (b *Broker) openStreams(ctx context.Context) error {
 	return known.write()
 }
 
-// checkConfigs finds what no server would accept, or would accept and then
+// assign tells apart the streams that are there.
+func (b *Broker) assign() {
+	for _, s := range b.streams {
+		switch {
+		case s.cfg.schedules:
+			b.delayed = s
+		case s.cfg.retention == retainJobs:
+			b.queue = s
+		default:
+			b.exposed++
+		}
+	}
+}
+
+// checkPlans finds what no server would accept, or would accept and then
 // store a message twice for.
-func checkConfigs(list []StreamConfig) error {
+func checkPlans(list []plan) error {
 	for i, c := range list {
 		if c.Name == "" || strings.ContainsAny(c.Name, " \t\r\n.*>/\\") {
 			return fmt.Errorf("the stream name %q is not valid: use letters, digits, '-' and '_'", c.Name)
@@ -111,7 +139,7 @@ func checkConfigs(list []StreamConfig) error {
 }
 
 // openStream makes a stream, or brings an existing one in line.
-func (b *Broker) openStream(ctx context.Context, cfg StreamConfig, known *ledger) (made bool, err error) {
+func (b *Broker) openStream(ctx context.Context, cfg plan, known *ledger) (made bool, err error) {
 	var info *streamInfo
 	for { // a server that has just started may need a moment until its API answers
 		info, err = b.info(ctx, cfg.Name, nil)
@@ -128,12 +156,7 @@ func (b *Broker) openStream(ctx context.Context, cfg StreamConfig, known *ledger
 	case known.has(cfg.Name):
 		return false, fmt.Errorf("the stream %s was here and is gone (a power cut, or files removed by hand): restore a backup of it, or delete its name from %s to begin with an empty one", cfg.Name, known.path)
 	}
-	create := streamSettings{
-		Name: cfg.Name, Subjects: cfg.Subjects, Retention: "limits", Storage: "file", Discard: "old",
-		Replicas: max(cfg.Replicas, 1), MaxAge: cfg.MaxAge, MaxBytes: unlimited(cfg.MaxBytes), Dedupe: cfg.Dedupe,
-		Direct: true, Atomic: true, TTL: true, Metadata: map[string]string{metaEpoch: "0", metaMark: "0"},
-	}
-	if err := b.api(ctx, "STREAM.CREATE."+cfg.Name, create, nil); err != nil {
+	if err := b.api(ctx, "STREAM.CREATE."+cfg.Name, cfg.settings(), nil); err != nil {
 		return false, fmt.Errorf("cannot make the stream %s: %w", cfg.Name, err)
 	}
 	known.add(cfg.Name)
@@ -149,31 +172,11 @@ func unlimited(n int64) int64 {
 }
 
 // adapt brings an existing stream in line, never at the cost of a message.
-func (b *Broker) adapt(ctx context.Context, cfg StreamConfig, info *streamInfo) error {
+func (b *Broker) adapt(ctx context.Context, cfg plan, info *streamInfo) error {
 	if err := b.refuse(ctx, cfg, info); err != nil {
 		return fmt.Errorf("stream %s: %w", cfg.Name, err)
 	}
-	have, change := info.Config, map[string]any{}
-	if !sameSet(have.Subjects, cfg.Subjects) {
-		change["subjects"] = cfg.Subjects
-	}
-	if have.MaxAge != cfg.MaxAge {
-		change["max_age"] = cfg.MaxAge
-	}
-	if unlimited(have.MaxBytes) != unlimited(cfg.MaxBytes) {
-		change["max_bytes"] = unlimited(cfg.MaxBytes)
-	}
-	if cfg.Dedupe != 0 && have.Dedupe != cfg.Dedupe {
-		change["duplicate_window"] = cfg.Dedupe
-	}
-	if cfg.Replicas > have.Replicas {
-		change["num_replicas"] = cfg.Replicas
-	}
-	for key, on := range map[string]bool{"allow_direct": have.Direct, "allow_atomic": have.Atomic, "allow_msg_ttl": have.TTL} {
-		if !on {
-			change[key] = true
-		}
-	}
+	change := cfg.changes(info.Config)
 	if len(change) == 0 {
 		return nil
 	}
@@ -193,11 +196,12 @@ func sameSet(a, b []string) bool {
 
 // refuse returns why bringing the stream in line would lose messages, or why
 // it cannot be used at all.
-func (b *Broker) refuse(ctx context.Context, cfg StreamConfig, info *streamInfo) error {
+func (b *Broker) refuse(ctx context.Context, cfg plan, info *streamInfo) error {
 	have, state := info.Config, info.State
+	if err := cfg.unfit(have.Retention); err != nil {
+		return err
+	}
 	switch {
-	case have.Retention != "limits":
-		return fmt.Errorf("its retention is %q, and only streams with %q can be read again: use another name, or expose it as a queue", have.Retention, "limits")
 	case cfg.Replicas != 0 && cfg.Replicas < have.Replicas:
 		return fmt.Errorf("it has %d replicas and the configuration says %d: set replicas to %d, or lower it with the nats command", have.Replicas, cfg.Replicas, have.Replicas)
 	case cfg.MaxBytes > 0 && state.Bytes > uint64(cfg.MaxBytes):
@@ -206,6 +210,11 @@ func (b *Broker) refuse(ctx context.Context, cfg StreamConfig, info *streamInfo)
 	case cfg.MaxAge > 0 && cfg.MaxAge != have.MaxAge && state.Messages > 0 && time.Since(state.FirstTime) > cfg.MaxAge:
 		return fmt.Errorf("max_age %v is less than the age of its oldest message (%v), which would be deleted: raise max_age, or purge the stream first",
 			cfg.MaxAge, time.Since(state.FirstTime).Round(time.Second))
+	}
+	if subject, held, err := b.overfull(ctx, cfg, have); err != nil {
+		return err
+	} else if subject != "" {
+		return fmt.Errorf("the queue %s holds %d jobs, more than max_jobs %d, and the oldest would be deleted: raise max_jobs, or work the queue off first", subject, held, cfg.perSubject)
 	}
 	for _, old := range have.Subjects {
 		if slices.ContainsFunc(cfg.Subjects, func(f string) bool { return bridge.Within(old, f) }) {
@@ -220,26 +229,6 @@ func (b *Broker) refuse(ctx context.Context, cfg StreamConfig, info *streamInfo)
 		}
 	}
 	return nil
-}
-
-// orphan returns a stored subject that matches the filter and none of the
-// configuration's, empty when there is none.
-func (b *Broker) orphan(ctx context.Context, cfg StreamConfig, filter string) (string, error) {
-	for offset := 0; ; {
-		info, err := b.info(ctx, cfg.Name, map[string]any{"subjects_filter": filter, "offset": offset})
-		if err != nil {
-			return "", err
-		}
-		if len(info.State.Subjects) == 0 {
-			return "", nil
-		}
-		for subject := range info.State.Subjects {
-			if !slices.ContainsFunc(cfg.Subjects, func(f string) bool { return bridge.Matches(f, subject) }) {
-				return subject, nil
-			}
-		}
-		offset += len(info.State.Subjects) // a page has 100,000
-	}
 }
 
 // update changes some settings of a stream and keeps all others, also those

@@ -154,12 +154,12 @@ func TestEpoch(t *testing.T) {
 
 func TestMeta(t *testing.T) {
 	for reply, want := range map[string]string{
-		"$JS.ACK.EVENTS.c.1.70.8.1700000000000000000.3":             "{70 8 1700000000000000000 3} true",
-		"$JS.ACK.dom.acc.EVENTS.c.1.70.8.1700000000000000000.3":     "{70 8 1700000000000000000 3} true",
-		"$JS.ACK.dom.acc.EVENTS.c.1.70.8.1700000000000000000.3.rnd": "{70 8 1700000000000000000 3} true",
-		"$JS.ACK.EVENTS.c.1.70.8":                                   "{0 0 0 0} false",
-		"$JS.FC.EVENTS.c.1":                                         "{0 0 0 0} false",
-		"":                                                          "{0 0 0 0} false",
+		"$JS.ACK.EVENTS.c.1.70.8.1700000000000000000.3":             "{1 70 8 1700000000000000000 3} true",
+		"$JS.ACK.dom.acc.EVENTS.c.1.70.8.1700000000000000000.3":     "{1 70 8 1700000000000000000 3} true",
+		"$JS.ACK.dom.acc.EVENTS.c.1.70.8.1700000000000000000.3.rnd": "{1 70 8 1700000000000000000 3} true",
+		"$JS.ACK.EVENTS.c.1.70.8":                                   "{0 0 0 0 0} false",
+		"$JS.FC.EVENTS.c.1":                                         "{0 0 0 0 0} false",
+		"":                                                          "{0 0 0 0 0} false",
 	} {
 		m, ok := jetstream.ParseMeta(reply)
 		if got := fmt.Sprint(m, ok); got != want {

@@ -21,15 +21,20 @@ type rig struct {
 	*testing.T
 	Broker
 	ctx context.Context // ends with the test, or at the deadline
+
+	queues    bridge.QueueBroker // in tests of queues
+	requester bridge.Requester   // in tests of requests
+	responder Responder          // in tests of requests
 }
 
-func newRig(t *testing.T, open Opener, streams []Stream) *rig {
+func newRig(t *testing.T, open Opener, c test) *rig {
+	streams := c.streams
 	if len(streams) == 0 {
 		streams = []Stream{{Name: "EVENTS", Subjects: []string{"events.>"}}}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 4*deadline)
 	t.Cleanup(cancel)
-	return &rig{T: t, Broker: open(t, streams...), ctx: ctx}
+	return &rig{T: t, Broker: open(t, c.queues, streams...), ctx: ctx}
 }
 
 // result is the outcome of a publication.

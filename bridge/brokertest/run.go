@@ -1,6 +1,7 @@
 package brokertest
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -16,6 +17,35 @@ type Stream struct {
 	MaxBytes int64
 	Dedupe   time.Duration // at most MaxAge, where that is set
 }
+
+// Queues describes the queues that a broker under test is opened with. The
+// zero value of each limit means the broker's default.
+type Queues struct {
+	Stream   string
+	Subjects []string
+	Lease    time.Duration
+	MaxJobs  int // per queue
+	Dedupe   time.Duration
+}
+
+// Responder is what a broker under test is, too, if it has a way to put a
+// service behind it. Without it most of the tests of requests are left out.
+type Responder interface {
+	// Serve makes fn a service: from its return until stop is called, fn
+	// answers the requests on subjects that match the filter; with nil, it
+	// leaves one without an answer. fn may be called from any goroutine.
+	Serve(filter string, fn func(*bridge.Event) *bridge.Event) (stop func())
+}
+
+// Ability is what not every broker can do.
+type Ability uint8
+
+// The abilities. [Run] tests those that the broker has and fails when one is
+// missing that it is told of.
+const (
+	HasQueues   Ability = iota + 1 // it is a [bridge.QueueBroker]
+	HasRequests                    // it is a [bridge.Requester], and a [Responder] in the test
+)
 
 // Admin is what happens to streams behind a broker's back. Each method returns
 // when the stream's storage has changed, and fails the test if it cannot; the
@@ -37,29 +67,34 @@ type Broker interface {
 	Admin
 }
 
-// Opener opens a new, empty broker with these streams, slots in their order,
-// and arranges with t.Cleanup that it is closed.
-type Opener func(t *testing.T, streams ...Stream) Broker
+// Opener opens a new, empty broker with these queues (nil: none) and streams,
+// slots in their order, and arranges with t.Cleanup that it is closed.
+type Opener func(t *testing.T, queues *Queues, streams ...Stream) Broker
 
-// Run runs the suite.
-func Run(t *testing.T, open Opener) {
+// Run runs the suite. It fails if the broker lacks one of the abilities.
+func Run(t *testing.T, open Opener, abilities ...Ability) {
 	for _, group := range []struct {
 		name  string
 		tests []test
+		needs Ability // 0: nothing that not all brokers have
 	}{
-		{"Streams", streamTests},
-		{"Publish", publishTests},
-		{"Expiry", expiryTests},
-		{"Follow", followTests},
-		{"Incarnation", incarnationTests},
-		{"Read", readTests},
-		{"Lookup", lookupTests},
-		{"Listen", listenTests},
-		{"Signal", signalTests},
-		{"Durable", durableTests},
-		{"Payload", payloadTests},
-		{"Context", contextTests},
-		{"Random", randomTests},
+		{"Streams", streamTests, 0},
+		{"Publish", publishTests, 0},
+		{"Expiry", expiryTests, 0},
+		{"Follow", followTests, 0},
+		{"Incarnation", incarnationTests, 0},
+		{"Read", readTests, 0},
+		{"Lookup", lookupTests, 0},
+		{"Listen", listenTests, 0},
+		{"Signal", signalTests, 0},
+		{"Durable", durableTests, 0},
+		{"Payload", payloadTests, 0},
+		{"Context", contextTests, 0},
+		{"Random", randomTests, 0},
+		{"Queue", queueTests, HasQueues},
+		{"Settle", settleTests, HasQueues},
+		{"Delay", delayTests, HasQueues},
+		{"Request", requestTests, HasRequests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, c := range group.tests {
@@ -67,7 +102,9 @@ func Run(t *testing.T, open Opener) {
 					if c.slow {
 						t.Parallel() // it waits for the clock
 					}
-					c.run(newRig(t, open, c.streams))
+					r := newRig(t, open, c)
+					r.need(group.needs, slices.Contains(abilities, group.needs))
+					c.run(r)
 				})
 			}
 		})
@@ -79,5 +116,32 @@ type test struct {
 	name    string
 	run     func(*rig)
 	streams []Stream // none means the stream EVENTS with events.>
+	queues  *Queues  // nil means none
 	slow    bool     // it waits for seconds to pass
+}
+
+// need finds the ability in the broker. Without it there is nothing to test,
+// unless it must be there.
+func (r *rig) need(a Ability, must bool) {
+	r.Helper()
+	lacks := func(what string) {
+		if must {
+			r.Fatalf("%T is not a %s", r.Broker, what)
+		}
+		r.Skipf("%T is not a %s", r.Broker, what)
+	}
+	var ok bool
+	switch a {
+	case HasQueues:
+		if r.queues, ok = r.Broker.(bridge.QueueBroker); !ok {
+			lacks("bridge.QueueBroker")
+		}
+	case HasRequests:
+		if r.requester, ok = r.Broker.(bridge.Requester); !ok {
+			lacks("bridge.Requester")
+		}
+		if r.responder, ok = r.Broker.(Responder); !ok {
+			lacks("Responder")
+		}
+	}
 }

@@ -90,6 +90,12 @@ func (s *service) start(ctx context.Context) (err error) {
 		Logger:       s.logger,
 		RingMessages: s.config.Log.MaxMessages,
 		RingBytes:    int(s.config.Log.MaxBytes),
+		Queues: bridge.QueueOptions{
+			Lease:       s.config.Queues.Lease,
+			MaxTries:    s.config.Queues.MaxTries,
+			Backoff:     s.config.Queues.Backoff,
+			ResumeGrace: s.config.Queues.ResumeGrace,
+		},
 	})
 	if s.server, err = gateway.New(gatewayOptions(s.config, s.bridge, s.logger)); err != nil {
 		return err
@@ -140,7 +146,24 @@ func brokerOptions(c *config.Config, logger *slog.Logger) jetstream.Options {
 			Name: s.Name, Subjects: s.Subjects, MaxAge: s.MaxAge, MaxBytes: s.MaxBytes, Dedupe: s.Dedupe, Replicas: s.Replicas,
 		})
 	}
+	if q := c.Queues; q.On() {
+		o.Queues = jetstream.QueueOptions{Stream: q.Stream, Subjects: q.Subjects, Lease: q.Lease, MaxJobs: int64(q.MaxJobs)}
+		o.Streams = append(o.Streams,
+			jetstream.StreamConfig{Name: q.Events, Subjects: q.EventSubjects(), MaxAge: q.EventsMaxAge, MaxBytes: q.EventsMaxBytes, Dedupe: onceWithin(q.EventsMaxAge)},
+			// A dead letter that would push out another one stays in its queue.
+			jetstream.StreamConfig{Name: q.DeadLetter, Subjects: q.DeadSubjects(), MaxBytes: q.DeadMaxBytes, Dedupe: onceWithin(0), DiscardNew: true})
+	}
 	return o
+}
+
+// onceWithin is how long it is remembered what of a job is told or buried
+// already, in a stream that keeps messages for so long (0: without end).
+func onceWithin(maxAge time.Duration) time.Duration {
+	const window = time.Hour
+	if maxAge > 0 {
+		return min(window, maxAge)
+	}
+	return window
 }
 
 func gatewayOptions(c *config.Config, b *bridge.Bridge, logger *slog.Logger) gateway.Options {
@@ -161,7 +184,7 @@ func gatewayOptions(c *config.Config, b *bridge.Bridge, logger *slog.Logger) gat
 		PingTimeout:      c.Ping.Timeout,
 	}
 	if role, ok := c.Roles[c.Auth.Anonymous]; ok {
-		o.Anonymous = &bridge.Permissions{Pub: forAnonymous(role.Pub), Sub: forAnonymous(role.Sub)}
+		o.Anonymous = &bridge.Permissions{Pub: forAnonymous(role.Pub), Sub: forAnonymous(role.Sub), Work: forAnonymous(role.Work), Req: forAnonymous(role.Req)}
 		if c.Auth.Anonymous == devRole {
 			o.Pages = pages
 		}
@@ -220,8 +243,12 @@ func (s *service) announce(m *Main) {
 	for _, stream := range c.Streams {
 		line("stream", "%s stores %s", stream.Name, strings.Join(stream.Subjects, ", "))
 	}
+	if c.Queues.On() {
+		line("queues", "%s, at most %d tries of %v, then %s", list(c.Queues.Subjects), c.Queues.MaxTries, c.Queues.Lease, c.Queues.DeadLetter)
+	}
 	if role, ok := c.Roles[c.Auth.Anonymous]; ok {
-		line("open to", "everyone who reaches %s, as %q: may publish to %s and subscribe to %s", address, c.Auth.Anonymous, list(role.Pub), list(role.Sub))
+		line("open to", "everyone who reaches %s, as %q: may publish to %s, subscribe to %s, work on %s and ask %s", address, c.Auth.Anonymous,
+			list(role.Pub), list(role.Sub), list(role.Work), list(role.Req))
 	} else {
 		line("open to", "nobody: auth.anonymous is empty, and this release takes no tokens")
 	}

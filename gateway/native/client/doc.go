@@ -8,7 +8,8 @@
 //	m, err := sub.Next(ctx)
 //
 // [Follow] does what a program that runs for long wants: it reconnects, and
-// goes on after the last event that it has handed out.
+// goes on after the last event that it has handed out. [Work] is the same for
+// jobs: it hands them out, keeps their leases, and settles them.
 //
 // Nothing grows without a bound. Calls wait when [Options.MaxPending] answers
 // are outstanding. A subscription that is not read fills its buffer, and then
