@@ -12,7 +12,7 @@ import (
 func TestPagesStandAlone(t *testing.T) {
 	pages := map[string][]byte{"index.html": jobs.Page, "worker.html": jobs.Worker, "worker.js": jobs.WorkerScript}
 	for what, re := range map[string]string{
-		"loads a resource":   `(?i)\b(src|href|action)="?(https?:)?//|@import|importScripts|url\(`,
+		"loads a resource":   `(?i)\b(src|href|action)="?(https?:)?//|@import|importScripts|[\s:]url\(`,
 		"builds HTML":        `\.(innerHTML|outerHTML)\b|insertAdjacentHTML|document\.write`,
 		"evaluates a string": `\beval\(|new Function\(`,
 	} {
