@@ -2,7 +2,9 @@ package gateway
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/jetway-io/jetway/bridge"
@@ -27,7 +29,9 @@ type Options struct {
 	// Anonymous is what clients without a token may do; nil refuses them.
 	Anonymous *bridge.Permissions
 
-	Page []byte // served at /; nil serves nothing there
+	// Pages are served by their paths, such as "/" or "/jobs": HTML, and
+	// JavaScript where the path ends in ".js". Nil serves none.
+	Pages map[string][]byte
 
 	MaxClients       int           // at once; 0 means 100,000. Stops a crowd from taking all memory
 	MaxPerAddress    int           // at once from one address; 0 means 1,000. Stops one host from taking MaxClients
@@ -44,6 +48,11 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if (o.TLSCert == "") != (o.TLSKey == "") {
 		return o, errors.New("gateway: TLSCert and TLSKey go together: set both, or none")
+	}
+	for path := range o.Pages {
+		if path == "" || path[0] != '/' || strings.ContainsAny(path, "{} ") {
+			return o, fmt.Errorf("gateway: %q cannot be the path of a page", path)
+		}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -142,9 +142,7 @@ func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /ws", s.serveNative)
 	s.handleHealth(mux)
-	if s.opts.Page != nil {
-		mux.HandleFunc("GET /{$}", s.servePage)
-	}
+	s.handlePages(mux)
 	return mux
 }
 

@@ -208,6 +208,38 @@ func TestClientsThatNobodyLetsIn(t *testing.T) {
 	}
 }
 
+func TestPages(t *testing.T) {
+	s, _ := serve(t, gateway.Options{Pages: map[string][]byte{"/": []byte("root"), "/a": []byte("page"), "/a/b.js": []byte("script")}})
+	base := "http://" + s.Addr().String()
+	for path, want := range map[string]struct {
+		status int
+		kind   string
+	}{
+		"/":       {200, "text/html; charset=utf-8"},
+		"/a":      {200, "text/html; charset=utf-8"},
+		"/a/b.js": {200, "text/javascript; charset=utf-8"},
+		"/a/":     {404, ""},
+		"/b":      {404, ""},
+	} {
+		answer, err := http.Get(base + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != want.status || want.kind != "" && answer.Header.Get("Content-Type") != want.kind {
+			t.Errorf("%s: %d, %s", path, answer.StatusCode, answer.Header.Get("Content-Type"))
+		}
+		if policy := answer.Header.Get("Content-Security-Policy"); want.status == 200 && !strings.Contains(policy, "default-src 'none'") {
+			t.Errorf("%s: the policy is %q", path, policy)
+		}
+	}
+	for _, path := range []string{"", "a", "/{x}"} {
+		if _, err := gateway.New(gateway.Options{Bridge: &bridge.Bridge{}, Pages: map[string][]byte{path: nil}}); err == nil {
+			t.Errorf("a page at %q", path)
+		}
+	}
+}
+
 func TestAddressInUse(t *testing.T) {
 	s, _ := serve(t, gateway.Options{Anonymous: everything})
 	_, err := gateway.New(gateway.Options{Bridge: bridge.New(mustMemory(t), bridge.Options{}), Listen: s.Addr().String()})

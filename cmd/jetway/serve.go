@@ -13,6 +13,7 @@ import (
 	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/config"
 	"github.com/jetway-io/jetway/examples/browser"
+	"github.com/jetway-io/jetway/examples/jobs"
 	"github.com/jetway-io/jetway/gateway"
 	"github.com/jetway-io/jetway/jetstream"
 )
@@ -185,7 +186,7 @@ func gatewayOptions(c *config.Config, b *bridge.Bridge, logger *slog.Logger) gat
 	if role, ok := c.Roles[c.Auth.Anonymous]; ok {
 		o.Anonymous = &bridge.Permissions{Pub: forAnonymous(role.Pub), Sub: forAnonymous(role.Sub), Work: forAnonymous(role.Work), Req: forAnonymous(role.Req)}
 		if c.Auth.Anonymous == devRole {
-			o.Page = browser.Page
+			o.Pages = pages
 		}
 	}
 	return o
@@ -193,6 +194,14 @@ func gatewayOptions(c *config.Config, b *bridge.Bridge, logger *slog.Logger) gat
 
 // devRole is the role that makes this development mode.
 const devRole = "dev"
+
+// pages are the examples that development mode serves.
+var pages = map[string][]byte{
+	"/":               browser.Page,
+	"/jobs":           jobs.Page,
+	"/jobs/worker":    jobs.Worker,
+	"/jobs/worker.js": jobs.WorkerScript,
+}
 
 // forAnonymous fills in who a client without a token is.
 func forAnonymous(filters []string) []string {
@@ -217,6 +226,7 @@ func (s *service) announce(m *Main) {
 	fmt.Fprintln(m.Stdout, "Jetway is ready.")
 	if c.Auth.Anonymous == devRole {
 		line("page", "%s://%s/", http, address)
+		line("jobs", "%[1]s://%[2]s/jobs, with a worker at %[1]s://%[2]s/jobs/worker", http, address)
 	}
 	line("clients", "%s://%s/ws", ws, address)
 	if admin := s.server.AdminAddr(); admin != nil {
