@@ -35,7 +35,7 @@ func newDeadLsCmd(m *Main) *cobra.Command {
 		Use:   "ls [QUEUE]",
 		Short: "List dead letters, the oldest first",
 		Long: `List dead letters, the oldest first: the ID that the other commands take, when
-the job was buried, its queue, its tries and the reason. QUEUE is the subject of
+the job died, its queue, its tries and the reason. QUEUE is the subject of
 a queue, such as jobs.resize, or jobs.* for several; without it, all are listed.`,
 		Example: `  jetway dead ls
   jetway dead ls jobs.resize

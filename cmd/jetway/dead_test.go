@@ -49,15 +49,15 @@ func TestDeadLs(t *testing.T) {
 	var asked []string
 	g := graveyard(t, &asked)
 	code, stdout, stderr := g.run("", "dead", "ls")
-	want := "dead-3  2030-01-02T03:04:05Z  jobs.r  tries 5  exit status 1\n" +
-		"dead-7  2030-01-02T03:04:05Z  jobs.r  tries 5  no?[2J\n" +
-		"dead-9  2030-01-02T03:04:05Z  jobs.s  tries 5  \n"
+	want := "dead-3  2030-01-02T03:04:06Z  jobs.r  tries 5  exit status 1\n" +
+		"dead-7  2030-01-02T03:04:06Z  jobs.r  tries 5  no?[2J\n" +
+		"dead-9  2030-01-02T03:04:06Z  jobs.s  tries 5  \n"
 	if code != exitDone || stdout != want {
 		t.Errorf("exit code %d, %s\n%s", code, stderr, stdout)
 	}
 	code, stdout, _ = g.run("", "dead", "ls", "jobs.*", "--json")
 	first, _, _ := strings.Cut(stdout, "\n")
-	want = `{"id":"dead-3","queue":"jobs.r","job":"51","time":"2030-01-02T03:04:05Z","tries":5,"worker":"ann","reason":"exit status 1","head":{"Trace":"x"},"data":{"w":1}}`
+	want = `{"id":"dead-3","queue":"jobs.r","job":"51","stored":"2030-01-02T03:04:05Z","died":"2030-01-02T03:04:06Z","tries":5,"worker":"ann","reason":"exit status 1","head":{"Trace":"x"},"data":{"w":1}}`
 	if code != exitDone || first != want || strings.Count(stdout, "\n") != 3 {
 		t.Errorf("exit code %d\n%s", code, stdout)
 	}
@@ -73,7 +73,8 @@ func TestDeadShow(t *testing.T) {
 	want := `id       dead-7
 queue    jobs.r
 job      51
-time     2030-01-02T03:04:05Z
+stored   2030-01-02T03:04:05Z
+died     2030-01-02T03:04:06Z
 tries    5
 worker   ann
 reason   no?[2J

@@ -22,7 +22,8 @@ type letter struct {
 	ID     string            `json:"id"`
 	Queue  string            `json:"queue"`
 	Job    string            `json:"job,omitempty"` // the sequence that it had in the queue's stream
-	Time   string            `json:"time"`          // RFC 3339
+	Stored string            `json:"stored"`        // when the job was, RFC 3339
+	Died   time.Time         `json:"died"`
 	Tries  int               `json:"tries"`
 	Worker string            `json:"worker,omitempty"`
 	Reason string            `json:"reason,omitempty"`
@@ -33,7 +34,7 @@ type letter struct {
 
 // letterOf reads an event of the dead letters; nil when it is none.
 func letterOf(m client.Message) *letter {
-	l := &letter{ID: m.Pos, Time: m.Time.Format(time.RFC3339), Head: map[string]string{}, Data: m.Data, B64: m.Binary}
+	l := &letter{ID: m.Pos, Died: m.Time, Head: map[string]string{}, Data: m.Data, B64: m.Binary}
 	for _, h := range m.Head {
 		switch h.Name {
 		case "Jetway-Queue":
@@ -41,7 +42,7 @@ func letterOf(m client.Message) *letter {
 		case "Jetway-Job":
 			l.Job = h.Value
 		case "Jetway-Time":
-			l.Time = h.Value
+			l.Stored = h.Value
 		case "Jetway-Tries":
 			l.Tries, _ = strconv.Atoi(h.Value) // 0: not known
 		case "Jetway-Worker":
@@ -60,7 +61,7 @@ func letterOf(m client.Message) *letter {
 
 // String is the letter in one line.
 func (l *letter) String() string {
-	return fmt.Sprintf("%s  %s  %s  tries %d  %s", l.ID, printable(l.Time), printable(l.Queue), l.Tries, printable(l.Reason))
+	return fmt.Sprintf("%s  %s  %s  tries %d  %s", l.ID, l.Died.Format(time.RFC3339), printable(l.Queue), l.Tries, printable(l.Reason))
 }
 
 // show writes all of it for people.
@@ -74,7 +75,8 @@ func (l *letter) show(w io.Writer) error {
 	line("id", l.ID)
 	line("queue", l.Queue)
 	line("job", l.Job)
-	line("time", l.Time)
+	line("stored", l.Stored)
+	line("died", l.Died.Format(time.RFC3339Nano))
 	line("tries", strconv.Itoa(l.Tries))
 	line("worker", l.Worker)
 	line("reason", l.Reason)
