@@ -49,7 +49,7 @@ func TestDefaults(t *testing.T) {
 		}},
 		Queues: config.Queues{
 			Subjects: []string{"jobs.*"}, Stream: "JOBS", Lease: 30 * time.Second, MaxTries: 5,
-			Backoff: []time.Duration{time.Second, 5 * time.Second, 30 * time.Second}, MaxJobs: 100000,
+			Backoff: []time.Duration{time.Second, 5 * time.Second, 30 * time.Second}, MaxJobs: 100000, Replicas: 1,
 			Events: "JOB_EVENTS", EventsMaxAge: 168 * time.Hour, EventsMaxBytes: 1 << 30, DeadLetter: "DEAD", DeadMaxBytes: 1 << 30,
 		},
 		Auth: config.Auth{Anonymous: "dev"},
