@@ -284,7 +284,7 @@ func (b *Bridge) forget(c *Client) {
 
 // drop undoes what Subscribe did, once, after the client has let go.
 func (b *Bridge) drop(sub *Subscription) {
-	if len(sub.slots) > 0 {
+	if len(sub.slots) > 0 || sub.bundle {
 		sub.client.shard.remove(sub)
 	} else {
 		b.unlisten(sub)

@@ -106,7 +106,7 @@ func (c *Client) takeRing(w *writer, sub *Subscription, credit int) bool {
 	r := &w.ring
 	whole := r.events
 	r.events = r.events[:0:min(credit, cap(whole))]
-	ok := c.bridge.log.read(r, sub.Filter, sub.literal, sub.cursor, sub.marks)
+	ok := c.bridge.log.read(r, sub.want, sub.cursor, sub.marks)
 	if !ok {
 		r.events = whole
 		sub.sought = false

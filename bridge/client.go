@@ -46,6 +46,7 @@ type Client struct {
 	replies  *Output         // whole frames, to be written before anything else; nil when there are none
 	queue    *refQueue       // live events, nil when there are none
 	subs     []*Subscription // oldest first
+	heir     *succession     // not nil: a bundle is to take another's place
 	nextSID  int
 	inflight int // requests whose answer is the broker's to give
 	workers  []*worker
@@ -110,6 +111,7 @@ func (q *refQueue) free() {
 // room or no credit for it, the subscription falls behind: what is queued will
 // be written, and the writer reads on from the log when it has the time.
 func (c *Client) offer(sub *Subscription, e *Event) {
+	sub = sub.whole()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -130,6 +132,7 @@ func (c *Client) offer(sub *Subscription, e *Event) {
 // fallBehind makes a live subscription catch up by itself from a log index on,
 // and from a place in a stream, up to which everything is written or queued.
 func (c *Client) fallBehind(sub *Subscription, cursor uint64, passed mark) {
+	sub = sub.whole()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if sub.phase == live {

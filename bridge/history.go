@@ -53,11 +53,11 @@ type history struct {
 
 	// Owned by run.
 	waiting []*historyReader // to be admitted
-	active  trie[*historyReader]
+	active  trie[*readerFilter]
 	joined  []*historyReader // those in active
 	pos     uint64           // the scan has come to here
 	swept   uint64           // messages scanned since it last turned back
-	lists   [][]*historyReader
+	lists   [][]*readerFilter
 }
 
 // historyReader is one subscription's attachment to a history.
@@ -65,7 +65,8 @@ type historyReader struct {
 	sub    *Subscription
 	slot   int
 	stream *Stream
-	place  int // in active
+
+	filters []*readerFilter // in active; none while not joined
 
 	// Owned by the history's run while attached.
 	next   uint64 // first sequence wanted
@@ -84,7 +85,29 @@ type historyReader struct {
 	done    bool   // the ring has the rest
 }
 
-func (r *historyReader) triePlace() *int { return &r.place }
+// readerFilter is one of a reader's filters, where the scan looks for them.
+type readerFilter struct {
+	reader *historyReader
+	place  int
+}
+
+func (f *readerFilter) triePlace() *int { return &f.place }
+
+// activate has the scan look for what a reader wants.
+func (h *history) activate(r *historyReader) {
+	for _, filter := range r.sub.want.filters {
+		f := &readerFilter{reader: r}
+		r.filters = append(r.filters, f)
+		h.active.insert(filter, f)
+	}
+}
+
+func (h *history) deactivate(r *historyReader) {
+	for i, f := range r.filters {
+		h.active.remove(r.sub.want.filters[i], f)
+	}
+	r.filters = nil
+}
 
 // item is what a history brings: an event, or a hole.
 type item struct {
@@ -276,7 +299,7 @@ func (h *history) turnBack() {
 // regroup has all active readers admitted anew, each at its place.
 func (h *history) regroup() {
 	for _, r := range h.joined {
-		h.active.remove(r.sub.Filter, r)
+		h.deactivate(r)
 		r.next = max(r.next, h.pos)
 		h.waiting = append(h.waiting, r)
 	}
@@ -288,7 +311,7 @@ func (h *history) regroup() {
 // were given.
 func (h *history) rest() {
 	for _, r := range h.joined {
-		h.active.remove(r.sub.Filter, r)
+		h.deactivate(r)
 		if !r.gone.Load() {
 			r.settle(max(r.next, h.pos)-1, true, false)
 		}
@@ -328,7 +351,7 @@ func (h *history) join(b Batch) {
 			return false
 		}
 		r.narrow, r.out = false, false
-		h.active.insert(r.sub.Filter, r)
+		h.activate(r)
 		h.joined = append(h.joined, r)
 		return true
 	})
@@ -344,7 +367,8 @@ func (h *history) spread(b Batch) {
 		}
 		h.lists = h.active.match(e.Subject, h.lists[:0])
 		for _, list := range h.lists {
-			for _, r := range list {
+			for _, f := range list {
+				r := f.reader
 				if !r.out && e.Seq >= r.next && !r.put(item{event: e}) {
 					r.out, r.next = true, e.Seq
 				}
@@ -381,7 +405,7 @@ func (h *history) leave(b Batch) {
 		if !r.gone.Load() && !r.out && !done {
 			return false
 		}
-		h.active.remove(r.sub.Filter, r)
+		h.deactivate(r)
 		return true
 	})
 }

@@ -84,7 +84,7 @@ func (s *shard) dispatch(e *Event, lists [][]*Subscription) [][]*Subscription {
 	defer s.mu.Unlock()
 	if e.notice {
 		s.subs.each(func(sub *Subscription) {
-			if sub.reads(e.Stream.Slot) {
+			if sub.whole().reads(e.Stream.Slot) {
 				sub.client.fallBehind(sub, e.index-1, mark{e.Stream, e.Seq})
 			}
 		})
@@ -117,13 +117,23 @@ func (s *shard) overrun() uint64 {
 func (s *shard) add(sub *Subscription) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.subs.insert(sub.Filter, sub)
+	if !sub.bundle || len(sub.want.filters) > 0 {
+		s.subs.insert(sub.Filter, sub)
+	}
+	for _, b := range sub.branches {
+		s.subs.insert(b.Filter, b)
+	}
 }
 
 func (s *shard) remove(sub *Subscription) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.subs.remove(sub.Filter, sub)
+	if !sub.bundle || len(sub.want.filters) > 0 {
+		s.subs.remove(sub.Filter, sub)
+	}
+	for _, b := range sub.branches {
+		s.subs.remove(b.Filter, b)
+	}
 }
 
 // each calls fn for every subscription there is now.
@@ -131,7 +141,11 @@ func (h *hub) each(fn func(*Subscription)) {
 	for _, s := range h.shards {
 		var all []*Subscription
 		s.mu.Lock()
-		s.subs.each(func(sub *Subscription) { all = append(all, sub) })
+		s.subs.each(func(sub *Subscription) {
+			if sub.main == nil {
+				all = append(all, sub)
+			}
+		})
 		s.mu.Unlock()
 		for _, sub := range all {
 			fn(sub)

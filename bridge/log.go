@@ -299,10 +299,10 @@ type ringRead struct {
 	full   bool     // there is a match that did not fit
 }
 
-// read fills r with events after the cursor that match the filter. It returns
+// read fills r with events after the cursor that are wanted. It returns
 // false when an event of these streams that the cursor has not passed may have
 // left the ring.
-func (l *Log) read(r *ringRead, filter string, literal bool, cursor uint64, marks []mark) bool {
+func (l *Log) read(r *ringRead, want wanted, cursor uint64, marks []mark) bool {
 	r.events, r.heads, r.atHead, r.full = r.events[:0], r.heads[:0], false, false
 	l.mu.RLock()
 	defer l.mu.RUnlock()
@@ -313,10 +313,10 @@ func (l *Log) read(r *ringRead, filter string, literal bool, cursor uint64, mark
 			return false
 		}
 	}
-	if literal {
-		l.readSubject(r, filter, cursor)
+	if want.literal {
+		l.readSubject(r, want.filters[0], cursor)
 	} else {
-		l.readAll(r, filter, cursor)
+		l.readAll(r, want, cursor)
 	}
 	if r.upTo == l.next-1 {
 		r.atHead = true
@@ -343,12 +343,12 @@ func (l *Log) readSubject(r *ringRead, subject string, cursor uint64) {
 	}
 }
 
-func (l *Log) readAll(r *ringRead, filter string, cursor uint64) {
+func (l *Log) readAll(r *ringRead, want wanted, cursor uint64) {
 	i := max(cursor+1, l.first)
 	for end := min(l.next, i+scanStep); i < end; i++ {
 		e := l.ring[i%uint64(len(l.ring))]
 		// What was cut off is still in the ring until its turn comes to leave.
-		if e.notice || e.index <= l.streams[e.Stream.Slot].floorIndex || !Matches(filter, e.Subject) {
+		if e.notice || e.index <= l.streams[e.Stream.Slot].floorIndex || !want.matches(e.Subject) {
 			continue
 		}
 		if r.full = len(r.events) == cap(r.events); r.full {

@@ -39,7 +39,7 @@ func (h *history) probe() {
 			return r.stream != stream
 		}
 		r.probed = true
-		if !r.sub.literal {
+		if !r.sub.want.literal {
 			return false
 		}
 		ctx, cancel := h.ctx()
@@ -64,12 +64,13 @@ func (h *history) holds(r *historyReader) bool {
 
 // suits decides whether a reader reads narrowly: few messages, far apart.
 func (h *history) suits(r *historyReader) bool {
-	if r.wide {
+	filter, one := r.sub.want.single()
+	if r.wide || !one {
 		return false
 	}
 	ctx, cancel := h.ctx()
 	defer cancel()
-	n, err := h.bridge.broker.Count(ctx, h.slot, r.sub.Filter)
+	n, err := h.bridge.broker.Count(ctx, h.slot, filter)
 	if err != nil || n > narrowMost {
 		return false
 	}

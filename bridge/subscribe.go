@@ -50,7 +50,7 @@ func (c *Client) Subscribe(ctx context.Context, r SubscribeRequest, answer func(
 	}
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
-	sub := &Subscription{Filter: r.Filter, client: c, literal: Literal(r.Filter), max: r.Max, place: -1}
+	sub := &Subscription{Filter: r.Filter, client: c, want: wants(r.Filter), max: r.Max, place: -1}
 	for _, s := range scope {
 		sub.slots = append(sub.slots, s.Slot)
 	}
@@ -130,7 +130,7 @@ func (c *Client) subscribeLive(sub *Subscription, answer func(*Output, Subscribe
 // start makes the subscription known: first to the hub, which leaves it alone
 // until it is live, then to its client's writer.
 func (c *Client) start(sub *Subscription, at phase, a SubscribeAnswer, answer func(*Output, SubscribeAnswer)) error {
-	if len(sub.slots) > 0 {
+	if len(sub.slots) > 0 || sub.bundle {
 		c.shard.add(sub)
 	}
 	c.bridge.stats.Subscriptions.Add(1)

@@ -22,13 +22,19 @@ const (
 type Subscription struct {
 	// Static after Subscribe.
 	SID     string // unique within the client
-	Filter  string
+	Filter  string // the first one of a bundle
 	client  *Client
-	literal bool
-	slots   []int    // the streams that serve it; none: live only
+	want    wanted
+	slots   []int    // the streams that serve it; none: live only, or a bundle of nothing
 	durable *durable // nil without `as`
 	max     int      // credit; 0 is unlimited
 	until   []mark   // where it ends, stream by stream as in marks; nil is never
+
+	// A bundle stands in the hub once for each filter: itself for the first,
+	// and a branch, which is nothing else, for each of the others.
+	bundle   bool
+	branches []*Subscription
+	main     *Subscription // of a branch; nil for all others
 
 	// Owned by the client's writer.
 	marks    []mark    // per stream, everything up to which has been written
@@ -49,6 +55,14 @@ type Subscription struct {
 }
 
 func (s *Subscription) triePlace() *int { return &s.place }
+
+// whole is the subscription that a branch belongs to; all others are their own.
+func (s *Subscription) whole() *Subscription {
+	if s.main != nil {
+		return s.main
+	}
+	return s
+}
 
 // reads reports whether the subscription is served from the stream in a slot.
 func (s *Subscription) reads(slot int) bool { return s.at(slot) >= 0 }

@@ -74,6 +74,9 @@ func (c *Client) take(w *writer) (queue *refQueue, unclogged, more bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	w.todo = w.todo[:0]
+	if c.heir != nil {
+		c.succeedLocked()
+	}
 	for _, sub := range c.subs {
 		if sub.phase == behind || sub.phase == waiting && sub.history.ready(sub.starved()) {
 			w.todo = append(w.todo, sub)
