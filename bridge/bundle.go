@@ -124,6 +124,7 @@ func (c *Client) Refilter(sid string, filters []string) error {
 	next := newBundle(c, filters, scope)
 	next.SID, next.phase = sid, paused
 	c.shard.add(next)
+	passed := c.shard.newest()
 	c.bridge.stats.Subscriptions.Add(1)
 	c.mu.Lock()
 	for c.heir != nil && !c.closed { // one at a time
@@ -134,7 +135,7 @@ func (c *Client) Refilter(sid string, filters []string) error {
 		c.bridge.drop(next)
 		return ErrClosed
 	}
-	c.heir = &succession{old, next}
+	c.heir = &succession{old, next, passed}
 	if !c.writing { // else the writer does it
 		c.succeedLocked()
 	}
@@ -152,12 +153,15 @@ func (c *Client) Refilter(sid string, filters []string) error {
 }
 
 // succession is a bundle and the one that takes its place.
-type succession struct{ old, next *Subscription }
+type succession struct {
+	old, next *Subscription
+	passed    []mark // what the hub had handed out at some moment before
+}
 
 // succeedLocked puts a bundle in the place of another. It belongs to the
 // writer, as the place is the writer's, or to whoever finds none running.
 func (c *Client) succeedLocked() {
-	old, next := c.heir.old, c.heir.next
+	old, next, passed := c.heir.old, c.heir.next, c.heir.passed
 	c.heir = nil
 	c.changed.Broadcast()
 	i := slices.Index(c.subs, old)
@@ -173,7 +177,7 @@ func (c *Client) succeedLocked() {
 		}
 	}
 	next.announce = old.announce
-	c.inheritLocked(old, next)
+	c.inheritLocked(old, next, passed)
 	old.end()
 	c.subs[i] = next
 	next.phase = behind
@@ -182,11 +186,11 @@ func (c *Client) succeedLocked() {
 
 // inheritLocked finds where in the log the next one begins. What is queued for
 // the old one is not written any more, so it begins before the first of that.
-func (c *Client) inheritLocked(old, next *Subscription) {
+func (c *Client) inheritLocked(old, next *Subscription, passed []mark) {
 	switch old.phase {
 	case live:
 		// The entry that is being dispatched may not have come yet.
-		next.cursor, next.sought = max(c.shard.begun.Load(), 1)-1, true
+		next.cursor, next.sought, next.lapsed = max(c.shard.begun.Load(), 1)-1, true, passed
 	case behind, paused, held:
 		next.cursor, next.sought, next.lapsed = old.cursor, old.sought, old.lapsed
 	default:
@@ -197,7 +201,7 @@ func (c *Client) inheritLocked(old, next *Subscription) {
 	}
 	for _, r := range c.queue.refs {
 		if r.sub == old && r.event.Stream != nil {
-			next.cursor, next.lapsed = min(next.cursor, r.event.index-1), mark{}
+			next.cursor, next.lapsed = min(next.cursor, r.event.index-1), nil
 			return
 		}
 	}
