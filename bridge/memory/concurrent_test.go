@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -77,5 +78,62 @@ func TestReadIsNotQuadratic(t *testing.T) {
 		if found != want {
 			t.Errorf("%q: %d events, want %d", filter, found, want)
 		}
+	}
+}
+
+// All that is done with queues and services, at once: run with -race. Every
+// job is done exactly once, by a worker that has it.
+func TestConcurrentQueues(t *testing.T) {
+	const workers, jobs = 4, 500
+	b := open(t, queues(memory.Queues{}))
+	if err := b.OpenQueue(t.Context(), "jobs.a"); err != nil {
+		t.Fatal(err)
+	}
+	var (
+		wg   sync.WaitGroup
+		left atomic.Int64
+	)
+	left.Store(2 * jobs)
+	stop := b.Serve("svc.>", func(e *bridge.Event) *bridge.Event { return e })
+	defer stop()
+	for w := range workers {
+		wg.Go(func() {
+			for left.Load() > 0 {
+				done := make(chan struct{})
+				b.Pull(&bridge.PullRequest{Subject: "jobs.a", Max: w + 1, Done: func(error) { close(done) }, Take: func(j *bridge.Job) {
+					switch {
+					case j.Delivered == 1 && j.Event.Seq%3 == 0:
+						b.Settle(j, bridge.Settlement{How: bridge.SettleNak}, func(error) {})
+					case j.Delivered == 1 && j.Event.Seq%3 == 1:
+						b.Settle(j, bridge.Settlement{How: bridge.SettleNak, Delay: time.Millisecond}, func(error) {})
+					default:
+						b.Settle(j, bridge.Settlement{How: bridge.SettleWip}, func(error) {})
+						left.Add(-1)
+						b.Settle(j, bridge.Settlement{How: bridge.SettleAck}, func(error) {})
+					}
+				}})
+				<-done
+				<-ask(b, time.Second)
+			}
+		})
+	}
+	for w := range 2 {
+		wg.Go(func() {
+			for i := range jobs {
+				p := job(b, "jobs.a", "x")
+				if i%5 == 0 {
+					p.NotBefore, p.Name = time.Now().Add(time.Millisecond), fmt.Sprint(w, "-", i)
+				}
+				if _, err := publish(b, p); err != nil {
+					t.Error(err)
+				}
+				b.QueueStream()
+				_ = b.Remove(t.Context(), 0, uint64(i)) // there is none
+			}
+		})
+	}
+	wg.Wait()
+	if n := left.Load(); n != 0 {
+		t.Errorf("%d jobs are left, want 0", n)
 	}
 }

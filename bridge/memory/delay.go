@@ -33,8 +33,8 @@ func newDelays(slot int, q Queues) *delays {
 	}
 }
 
-// delayLocked keeps a job until its time. One with the subject and the name of
-// another takes its place, as a schedule of JetStream would.
+// delayLocked keeps a job until its time. One with the name of another takes
+// its place, as a schedule of JetStream would.
 func (qs *queues) delayLocked(p *bridge.Publication) (bridge.Receipt, error) {
 	d := qs.delays
 	if d == nil {
@@ -63,16 +63,16 @@ func (qs *queues) delayLocked(p *bridge.Publication) (bridge.Receipt, error) {
 func checkDelayed(p *bridge.Publication) error {
 	switch {
 	case p.Name == "" || strings.Contains(p.Name, ".") || bridge.ValidSubject(p.Name) != nil:
-		return &bridge.Error{Code: bridge.CodeInternal, Msg: "a delayed job needs a name of one token"}
+		return &bridge.Error{Code: bridge.CodeBadSubject, Msg: "a delayed job needs a name of one token"}
 	case p.Expect != nil:
-		return &bridge.Error{Code: bridge.CodeInternal, Msg: "a delayed job cannot have a condition"}
+		return &bridge.Error{Code: bridge.CodeBadFrame, Msg: "a delayed job cannot have a condition"}
 	}
 	return nil
 }
 
 func (d *delays) put(job *delayed) {
 	d.jobs = slices.DeleteFunc(d.jobs, func(other *delayed) bool {
-		return other.p.Name == job.p.Name && other.p.Subject == job.p.Subject
+		return other.p.Name == job.p.Name
 	})
 	i, _ := slices.BinarySearchFunc(d.jobs, job, func(a, b *delayed) int {
 		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.seq, b.seq))

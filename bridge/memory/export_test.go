@@ -8,3 +8,12 @@ func (b *Broker) Held(slot int) (stored, waiting int) {
 	defer s.mu.Unlock()
 	return len(s.log.messages), len(s.ttl.queue)
 }
+
+// HeldJobs returns how many jobs, pulls and calls are kept for a queue.
+func (b *Broker) HeldJobs(subject string) int {
+	qs := b.queues
+	qs.lock()
+	defer qs.mu.Unlock()
+	q := qs.bySubject[subject]
+	return len(qs.log.messages) + len(q.handed) + len(q.again) + len(q.waiting) + len(q.calls) + len(q.late) + len(qs.loud)
+}

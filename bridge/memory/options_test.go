@@ -40,6 +40,40 @@ func TestOptions(t *testing.T) {
 	}
 }
 
+func TestQueueOptions(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		queues memory.Queues
+		want   error
+	}{
+		{"none", memory.Queues{}, nil},
+		{"good", memory.Queues{Stream: "J", Subjects: []string{"jobs.*", "tasks.>"}}, nil},
+		{"no name", memory.Queues{Subjects: []string{"jobs.*"}}, memory.ErrStream},
+		{"no subjects", memory.Queues{Stream: "J"}, memory.ErrStream},
+		{"bad subject", memory.Queues{Stream: "J", Subjects: []string{"jobs..a"}}, memory.ErrStream},
+		{"negative lease", memory.Queues{Stream: "J", Subjects: []string{"jobs.*"}, Lease: -1}, memory.ErrStream},
+		{"negative window", memory.Queues{Stream: "J", Subjects: []string{"jobs.*"}, Dedupe: -1}, memory.ErrStream},
+		{"the name of a stream", memory.Queues{Stream: "EVENTS", Subjects: []string{"jobs.*"}}, memory.ErrStream},
+		{"the subjects of a stream", memory.Queues{Stream: "J", Subjects: []string{"*.a"}}, memory.ErrOverlap},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := events(memory.Stream{})
+			o.Queues = c.queues
+			b, err := memory.New(o)
+			if !errors.Is(err, c.want) {
+				t.Fatalf("error %v, want %v", err, c.want)
+			}
+			if err != nil {
+				return
+			}
+			defer b.Close()
+			if s := b.QueueStream(); (s == nil) != (c.queues.Stream == "") {
+				t.Errorf("the stream of the queues is %+v", s)
+			}
+		})
+	}
+}
+
 func TestDefaultDedupe(t *testing.T) {
 	b := open(t, memory.Options{Streams: []memory.Stream{
 		{Name: "A", Subjects: []string{"a"}},

@@ -300,3 +300,184 @@ func TestJobTTL(t *testing.T) {
 		wantTold(t, told, "p:late", "p.done")
 	})
 }
+
+// end returns how a pull from jobs.a ended, "" if it has not.
+func (p *puller) end(b *memory.Broker) string {
+	p.pull(b, bridge.PullRequest{Max: 1})
+	synctest.Wait()
+	if got := p.told.take(); len(got) > 0 {
+		return got[len(got)-1]
+	}
+	return ""
+}
+
+// An operator deletes what the broker remembers of a queue.
+func TestCloseQueue(t *testing.T) {
+	inQueue(t, queues(memory.Queues{}), func(t *testing.T, b *memory.Broker, told *told) {
+		p := &puller{name: "p", told: told}
+		add(t, b, "a")
+		p.pull(b, bridge.PullRequest{Max: 2})
+		b.CloseQueue("jobs.a")
+		wantTold(t, told, "p:a", "p.not_found")
+		if got := p.end(b); got != "p.not_found" {
+			t.Errorf("a pull ended with %q", got)
+		}
+		if err := b.OpenQueue(t.Context(), "jobs.a"); err != nil {
+			t.Fatal(err)
+		}
+		p.pull(b, bridge.PullRequest{Max: 1})
+		wantTold(t, told, "p:a", "p.done")
+		if n := p.jobs[1].Delivered; n != 1 {
+			t.Errorf("delivered %d times, want 1: the count is forgotten", n)
+		}
+		b.CloseQueue("jobs.nobody")
+	})
+}
+
+func TestRecreateQueues(t *testing.T) {
+	inQueue(t, queues(memory.Queues{MaxJobs: 1}), func(t *testing.T, b *memory.Broker, told *told) {
+		p := &puller{name: "p", told: told}
+		add(t, b, "a")
+		late := job(b, "jobs.a", "late")
+		late.NotBefore, late.Name = time.Now(), "n"
+		if _, err := publish(b, late); err != nil {
+			t.Fatal(err)
+		}
+		p.pull(b, bridge.PullRequest{Max: 2})
+		before := b.QueueStream()
+		b.Recreate(before.Slot)
+		wantTold(t, told, "p:a", "p.not_found")
+		if now := b.QueueStream(); now.Tag == before.Tag || now.Slot != before.Slot {
+			t.Errorf("the stream is %+v after %+v", now, before)
+		}
+		if err := b.OpenQueue(t.Context(), "jobs.a"); err != nil {
+			t.Fatal(err)
+		}
+		p.pull(b, bridge.PullRequest{Max: 1})
+		wantTold(t, told, "p:late", "p.done")
+		settle(t, b, p.jobs[0], bridge.Settlement{How: bridge.SettleAck}) // of the stream before, with the same sequence
+		time.Sleep(ackWait)
+		p.pull(b, bridge.PullRequest{Max: 1})
+		wantTold(t, told, "p:late", "p.done")
+	})
+}
+
+func TestCloseWithQueues(t *testing.T) {
+	inQueue(t, queues(memory.Queues{}), func(t *testing.T, b *memory.Broker, told *told) {
+		p := &puller{name: "p", told: told}
+		add(t, b, "a")
+		late := job(b, "jobs.a", "late")
+		late.NotBefore, late.Name = time.Now().Add(time.Minute), "n"
+		if _, err := publish(b, late); err != nil {
+			t.Fatal(err)
+		}
+		p.pull(b, bridge.PullRequest{Max: 2})
+		b.Close()
+		wantTold(t, told, "p:a", "p.unavailable")
+		if got := p.end(b); got != "p.unavailable" {
+			t.Errorf("a pull ended with %q", got)
+		}
+		_, err := publish(b, job(b, "jobs.a", "x"))
+		wantCode(t, "Publish", err, bridge.CodeUnavailable)
+		wantCode(t, "OpenQueue", b.OpenQueue(t.Context(), "jobs.a"), bridge.CodeUnavailable)
+		wantCode(t, "Remove", b.Remove(t.Context(), 0, 1), bridge.CodeUnavailable)
+		b.Settle(p.jobs[0], bridge.Settlement{}, func(err error) { wantCode(t, "Settle", err, bridge.CodeUnavailable) })
+		time.Sleep(time.Hour)
+		wantTold(t, told)
+	})
+}
+
+func TestQueueMisuse(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		queues memory.Queues
+		change func(p *bridge.Publication)
+		want   bridge.Code
+	}{
+		{"a broker that cannot delay", memory.Queues{NoDelays: true}, func(*bridge.Publication) {}, bridge.CodeNoStream},
+		{"no name", memory.Queues{}, func(p *bridge.Publication) { p.Name = "" }, bridge.CodeBadSubject},
+		{"a name of two tokens", memory.Queues{}, func(p *bridge.Publication) { p.Name = "a.b" }, bridge.CodeBadSubject},
+		{"a condition", memory.Queues{}, func(p *bridge.Publication) { p.Expect = new(uint64) }, bridge.CodeBadFrame},
+		{"another slot", memory.Queues{}, func(p *bridge.Publication) { p.Slot = 0 }, bridge.CodeInternal},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := open(t, queues(c.queues))
+			p := job(b, "jobs.a", "x")
+			p.NotBefore, p.Name = time.Now().Add(time.Hour), "n"
+			c.change(&p)
+			_, err := publish(b, p)
+			wantCode(t, "Publish", err, c.want)
+		})
+	}
+	b := open(t, queues(memory.Queues{}))
+	if got := (&puller{name: "p", told: new(told)}).endNow(b); got != "p.not_found" {
+		t.Errorf("a pull from a queue that was never opened ended with %q", got)
+	}
+}
+
+// endNow is end outside of a bubble, for what ends at once.
+func (p *puller) endNow(b *memory.Broker) string {
+	p.pull(b, bridge.PullRequest{Max: 1})
+	return p.told.take()[0]
+}
+
+// A delayed job takes the place of the one before it with the same name.
+func TestDelaySameName(t *testing.T) {
+	inQueue(t, queues(memory.Queues{}), func(t *testing.T, b *memory.Broker, told *told) {
+		for i, data := range []string{"first", "second"} {
+			p := job(b, "jobs.a", data)
+			p.NotBefore, p.Name = time.Now().Add(time.Duration(2-i)*time.Minute), "n"
+			if _, err := publish(b, p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Hour)
+		(&puller{name: "p", told: told}).pull(b, bridge.PullRequest{Max: 5})
+		time.Sleep(pullWait)
+		wantTold(t, told, "p:second", "p.done")
+	})
+}
+
+// What a pull is told may ask again at once: neither deadlock nor recursion.
+func TestPullInDone(t *testing.T) {
+	b := open(t, queues(memory.Queues{}))
+	if err := b.OpenQueue(t.Context(), "jobs.a"); err != nil {
+		t.Fatal(err)
+	}
+	const jobs = 10_000
+	for range jobs {
+		add(t, b, "x")
+	}
+	var count int
+	var again func(error)
+	r := &bridge.PullRequest{Subject: "jobs.a", Max: 1, Take: func(j *bridge.Job) {
+		count++
+		b.Settle(j, bridge.Settlement{How: bridge.SettleAck}, func(error) {})
+	}}
+	again = func(error) {
+		if count < jobs {
+			b.Pull(r)
+		}
+	}
+	r.Done = again
+	b.Pull(r)
+	if count != jobs {
+		t.Fatalf("%d jobs, want %d", count, jobs)
+	}
+}
+
+// Done jobs must leave nothing behind.
+func TestQueueMemory(t *testing.T) {
+	b := open(t, queues(memory.Queues{MaxJobs: 10}))
+	if err := b.OpenQueue(t.Context(), "jobs.a"); err != nil {
+		t.Fatal(err)
+	}
+	ack := func(j *bridge.Job) { b.Settle(j, bridge.Settlement{How: bridge.SettleAck}, func(error) {}) }
+	for range 1000 {
+		add(t, b, "x", "y")
+		b.Pull(&bridge.PullRequest{Subject: "jobs.a", Max: 2, Take: ack, Done: func(error) {}})
+	}
+	if n := b.HeldJobs("jobs.a"); n != 0 {
+		t.Errorf("%d jobs are held after all were done", n)
+	}
+}
