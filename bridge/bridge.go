@@ -27,6 +27,10 @@ type Options struct {
 	// stream, for one that is made again at once. 0 means 10 s.
 	GoneGrace time.Duration
 
+	// SessionTTL is how long the broker keeps a session that nobody uses; it
+	// has to be opened with the same. 0 means 24 h.
+	SessionTTL time.Duration
+
 	// Queues says how jobs are tried, if the broker keeps queues.
 	Queues QueueOptions
 }
@@ -40,6 +44,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.RingBytes <= 0 {
 		o.RingBytes = 64 << 20
+	}
+	if o.SessionTTL <= 0 {
+		o.SessionTTL = 24 * time.Hour
 	}
 	if o.GoneGrace <= 0 {
 		o.GoneGrace = 10 * time.Second
@@ -73,6 +80,7 @@ type Bridge struct {
 	mu        sync.Mutex
 	connected map[*Client]struct{}
 	durables  map[string]*durable
+	sessions  map[string]*Session // by key, those that clients here hold
 	listeners map[string]*listener
 	gone      map[*Stream]*time.Timer // streams that were deleted
 }
@@ -91,6 +99,7 @@ func New(broker Broker, opts Options) *Bridge {
 		acked:     make([]atomic.Pointer[mark], len(streams)),
 		connected: make(map[*Client]struct{}),
 		durables:  make(map[string]*durable),
+		sessions:  make(map[string]*Session),
 		listeners: make(map[string]*listener),
 		gone:      make(map[*Stream]*time.Timer),
 	}
@@ -173,6 +182,7 @@ func (b *Bridge) tick() {
 			return
 		case <-touch.C:
 			b.touchDurables()
+			b.touchSessions()
 		case <-trim.C:
 			for slot := range b.states {
 				ctx, cancel := context.WithTimeout(b.ctx, readTimeout)

@@ -100,9 +100,9 @@ func TestModelRefilter(t *testing.T) {
 	subjects := []string{"events.a", "events.b.x", "other.c"}
 	wanted := map[string]bool{"events.a": true}
 	must, counts := map[string]bool{}, map[string]int{}
-	for range 3000 {
+	for range 6000 {
 		switch chance := rnd.IntN(100); {
-		case chance < 6:
+		case chance < 1:
 			filters := []string{"events.a"}
 			wanted = map[string]bool{"events.a": true}
 			if rnd.IntN(2) == 0 {
@@ -119,7 +119,7 @@ func TestModelRefilter(t *testing.T) {
 			if err := c.Refilter(a.SID, filters); err != nil {
 				t.Fatal(err)
 			}
-		case chance < 10:
+		case chance < 2:
 			r.block(rnd.IntN(2) == 0)
 		default:
 			s := subjects[rnd.IntN(len(subjects))]

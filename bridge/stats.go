@@ -25,6 +25,7 @@ type Stats struct {
 	JobsBounced   atomic.Uint64 // times that a job went back because no worker here had room for it
 	JobsDead      atomic.Uint64 // jobs that became dead letters
 	LeasesLost    atomic.Uint64 // leases whose time was over
+	SessionsTaken atomic.Uint64 // sessions that another client has resumed
 	Requests      atomic.Uint64 // requests sent to services
 	Refused       refusals      // requests refused, by code
 }

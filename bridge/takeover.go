@@ -50,6 +50,10 @@ func (d *durable) announce() {
 
 // heard handles what a gateway signals.
 func (b *Bridge) heard(name string, data []byte) {
+	if name == signalSession {
+		b.heardSession(data)
+		return
+	}
 	if name != signalDurable || len(data) < stampBytes {
 		return
 	}
