@@ -118,3 +118,37 @@ type CORS struct {
 	// "*" lets in, send cookies and HTTP authentication.
 	Credentials bool
 }
+
+// withDefaults returns the options with every default filled in.
+func (o Options) withDefaults() Options {
+	orDefault(&o.PingInterval, DefaultPingInterval)
+	orDefault(&o.PingTimeout, DefaultPingTimeout)
+	orDefault(&o.UpgradeTimeout, DefaultUpgradeTimeout)
+	orDefault(&o.WriteTimeout, DefaultWriteTimeout)
+	orDefault(&o.MaxHTTPBufferSize, DefaultMaxHTTPBufferSize)
+	orDefault(&o.MaxPackets, DefaultMaxPackets)
+	orDefault(&o.MaxBufferedBytes, DefaultMaxBufferedBytes)
+	if o.CompressAbove == 0 {
+		o.CompressAbove = DefaultCompressAbove
+	}
+	if o.Transports == nil {
+		o.Transports = []string{Polling, WebSocket}
+	}
+	if o.Handler == nil {
+		o.Handler = ignore{}
+	}
+	if o.GenerateID == nil {
+		o.GenerateID = randomID
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// orDefault gives a number that is not positive its default.
+func orDefault[T int | time.Duration](v *T, def T) {
+	if *v <= 0 {
+		*v = def
+	}
+}
