@@ -30,7 +30,7 @@ func appendFrames(dst []byte, bufs net.Buffers) ([]byte, error) {
 			return dst, err
 		}
 		data, ok := c.take(n)
-		if !ok {
+		if !ok || op == websock.OpText && n == 0 { // not even a type
 			return dst, errFrames
 		}
 		if op != websock.OpText && op != websock.OpBinary {
