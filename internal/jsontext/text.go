@@ -12,10 +12,25 @@ import (
 // surrogate pair: encoding/json would make U+FFFD of it, and then two
 // different keys or subjects would be one.
 func Unquote(b []byte) (string, bool) {
+	s, whole := unquote(b)
+	if !whole {
+		return "", false
+	}
+	return s, true
+}
+
+// UnquoteLossy is Unquote, but half a surrogate pair becomes U+FFFD.
+func UnquoteLossy(b []byte) string {
+	s, _ := unquote(b)
+	return s
+}
+
+// unquote does both. It reports whether there were no halves.
+func unquote(b []byte) (s string, whole bool) {
 	if bytes.IndexByte(b, '\\') < 0 {
 		return View(b), true
 	}
-	out := make([]byte, 0, len(b))
+	out, whole := make([]byte, 0, len(b)), true
 	for len(b) > 0 {
 		if b[0] != '\\' {
 			out = append(out, b[0])
@@ -29,12 +44,12 @@ func Unquote(b []byte) (string, bool) {
 		}
 		r, n := unescapeRune(b)
 		if n == 0 {
-			return "", false
+			r, n, whole = utf8.RuneError, 6, false
 		}
 		out = utf8.AppendRune(out, r)
 		b = b[n:]
 	}
-	return string(out), true
+	return string(out), whole
 }
 
 func unescaped(c byte) byte {
