@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/internal/jsontext"
 )
 
 // The functions of this file append one server frame, as JSON text, to dst.
@@ -29,9 +30,9 @@ type Hi struct {
 // AppendHi appends the first frame.
 func AppendHi(dst []byte, h *Hi) []byte {
 	dst = append(dst, `{"hi":"`+Protocol+`","session":`...)
-	dst = appendString(dst, h.Session)
+	dst = jsontext.AppendString(dst, h.Session)
 	dst = append(dst, `,"user":`...)
-	dst = appendString(dst, h.User)
+	dst = jsontext.AppendString(dst, h.User)
 	dst = append(dst, `,"ping":`...)
 	dst = appendDuration(dst, h.Ping)
 	dst = append(dst, `,"max_message_bytes":`...)
@@ -68,7 +69,7 @@ func AppendPublished(dst []byte, ref string, p Published) []byte {
 	}
 	if p.Watch != "" {
 		dst = append(dst, `,"watch":`...)
-		dst = appendString(dst, p.Watch)
+		dst = jsontext.AppendString(dst, p.Watch)
 	}
 	return append(dst, '}')
 }
@@ -88,7 +89,7 @@ type Gap struct{ After, Next bridge.Position }
 func AppendSubscribed(dst []byte, ref string, s *Subscribed) []byte {
 	dst = appendRef(dst, "ok", ref)
 	dst = append(dst, `,"sid":`...)
-	dst = appendString(dst, s.SID)
+	dst = jsontext.AppendString(dst, s.SID)
 	if s.From != nil {
 		dst = appendPos(dst, "from", s.From)
 		dst = append(dst, `,"behind":`...)
@@ -112,12 +113,12 @@ func AppendReply(dst []byte, ref string, e *bridge.Event) []byte {
 func AppendErr(dst []byte, ref string, e *bridge.Error) []byte {
 	dst = appendRef(dst, "err", ref)
 	dst = append(dst, `,"code":`...)
-	dst = appendString(dst, string(e.Code))
+	dst = jsontext.AppendString(dst, string(e.Code))
 	dst = append(dst, `,"msg":`...)
-	dst = appendString(dst, e.Msg)
+	dst = jsontext.AppendString(dst, e.Msg)
 	if e.Hint != "" {
 		dst = append(dst, `,"hint":`...)
-		dst = appendString(dst, e.Hint)
+		dst = jsontext.AppendString(dst, e.Hint)
 	}
 	if e.Retry > 0 {
 		dst = append(dst, `,"retry":`...)
@@ -143,9 +144,9 @@ func AppendHelp(dst []byte, f *Frame) []byte {
 		if len(list) > 1 {
 			list = append(list, ',')
 		}
-		list = appendString(list, verbs[v].name)
+		list = jsontext.AppendString(list, verbs[v].name)
 		list = append(list, `:{"means":`...)
-		list = appendString(list, verbs[v].means)
+		list = jsontext.AppendString(list, verbs[v].means)
 		list = append(list, `,"example":`...)
 		list = append(list, verbs[v].example...)
 		list = append(list, '}')
@@ -177,7 +178,7 @@ func AppendBye(dst []byte, b Bye) []byte {
 	dst = append(dst, `{"bye":true,"code":`...)
 	dst = strconv.AppendInt(dst, int64(b.Code), 10)
 	dst = append(dst, `,"why":`...)
-	dst = appendString(dst, b.Why)
+	dst = jsontext.AppendString(dst, b.Why)
 	if b.Retry > 0 {
 		dst = append(dst, `,"retry":`...)
 		dst = appendDuration(dst, b.Retry)
@@ -188,14 +189,14 @@ func AppendBye(dst []byte, b Bye) []byte {
 // AppendLive appends "this subscription has caught up".
 func AppendLive(dst []byte, sid string, pos bridge.Position) []byte {
 	dst = append(dst, `{"live":`...)
-	dst = appendString(dst, sid)
+	dst = jsontext.AppendString(dst, sid)
 	return append(appendPos(dst, "pos", pos), '}')
 }
 
 // AppendGapFrame appends "the messages between these two no longer exist".
 func AppendGapFrame(dst []byte, sid string, after, next bridge.Position) []byte {
 	dst = append(dst, `{"gap":`...)
-	dst = appendString(dst, sid)
+	dst = jsontext.AppendString(dst, sid)
 	dst = append(dst, ',')
 	return append(appendGap(dst, after, next), '}')
 }
@@ -203,9 +204,9 @@ func AppendGapFrame(dst []byte, sid string, after, next bridge.Position) []byte 
 // AppendEnd appends "nothing more will come".
 func AppendEnd(dst []byte, sid, why string) []byte {
 	dst = append(dst, `{"end":`...)
-	dst = appendString(dst, sid)
+	dst = jsontext.AppendString(dst, sid)
 	dst = append(dst, `,"why":`...)
-	return append(appendString(dst, why), '}')
+	return append(jsontext.AppendString(dst, why), '}')
 }
 
 func appendGap(dst []byte, after, next bridge.Position) []byte {
@@ -267,9 +268,9 @@ func appendHead(dst []byte, head []bridge.Field) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = appendString(dst, f.Name)
+		dst = jsontext.AppendString(dst, f.Name)
 		dst = append(dst, ':')
-		dst = appendString(dst, joined(head[i:]))
+		dst = jsontext.AppendString(dst, joined(head[i:]))
 	}
 	return append(dst, '}')
 }

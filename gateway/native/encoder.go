@@ -6,6 +6,7 @@ import (
 
 	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/gateway/websock"
+	"github.com/jetway-io/jetway/internal/jsontext"
 )
 
 // tailBytes holds a delivery's tail on the stack: a sid, the lag, and a
@@ -32,7 +33,7 @@ type formKey struct{}
 func makeForm(e *bridge.Event) any {
 	dst := make([]byte, 0, 64+len(e.Subject))
 	dst = append(dst, `{"msg":`...)
-	dst = appendString(dst, e.Subject)
+	dst = jsontext.AppendString(dst, e.Subject)
 	dst = append(dst, `,"t":`...)
 	dst = appendTime(dst, e.Time)
 	dst = appendHead(dst, e.Head)
@@ -49,7 +50,7 @@ func (Encoder) Event(out *bridge.Output, d *bridge.Delivery) {
 	f := d.Event.Encoded(formKey{}, makeForm).(*form)
 	var t [tailBytes]byte
 	tail := append(t[:0], `,"sid":`...)
-	tail = appendString(tail, d.SID)
+	tail = jsontext.AppendString(tail, d.SID)
 	if d.Pos != nil {
 		tail = appendPos(tail, "pos", d.Pos)
 		tail = append(tail, `,"lag":`...)

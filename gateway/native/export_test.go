@@ -1,5 +1,7 @@
 package native
 
+import "github.com/jetway-io/jetway/internal/jsontext"
+
 // For the tests outside the package.
 var IsJSON = isJSON
 
@@ -8,14 +10,14 @@ const VerbCount = verbCount
 // ScanOK reports whether the scanner takes b for one JSON value, and whether
 // it gave up because of the depth.
 func ScanOK(b []byte) (ok, tooDeep bool) {
-	s := scanner{b: b}
-	s.space()
-	if !s.value() {
-		return false, s.bad == badTooDeep
+	s := jsontext.Scanner{B: b}
+	s.Space()
+	if !s.Value() {
+		return false, s.TooDeep()
 	}
-	s.space()
-	return s.i == len(b), false
+	s.Space()
+	return s.I == len(b), false
 }
 
 // AppendString appends s as a JSON string.
-func AppendString(dst []byte, s string) []byte { return appendString(dst, s) }
+func AppendString(dst []byte, s string) []byte { return jsontext.AppendString(dst, s) }

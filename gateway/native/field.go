@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/jetway-io/jetway/internal/jsontext"
 )
 
 // Limits of the fields. Each bounds what one message can make the server keep
@@ -139,7 +141,7 @@ func (p *parser) id(value []byte) {
 	case len(value) > maxIDBytes:
 		p.refuse(fmt.Sprintf(`"id" is longer than %d bytes`, maxIDBytes), "count the messages: 1, 2, 3")
 	default:
-		p.f.ID = view(value)
+		p.f.ID = jsontext.View(value)
 	}
 }
 
@@ -206,7 +208,7 @@ func (p *parser) why(value []byte) {
 // max is decimal digits only: 1e3 and 10.0 are numbers to JSON, but nobody
 // means them.
 func (p *parser) max(value []byte) {
-	n, err := strconv.ParseUint(view(value), 10, 32)
+	n, err := strconv.ParseUint(jsontext.View(value), 10, 32)
 	if err != nil || n == 0 || n > maxMax {
 		p.refuse(fmt.Sprintf(`"max" must be a whole number from 1 to %d`, maxMax), `as in "max":100; leave it out for the default`)
 		return

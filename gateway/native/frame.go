@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/internal/jsontext"
 )
 
 // Frame is one message of a client. A field that the client did not send is
@@ -73,7 +74,7 @@ func Parse(b []byte, f *Frame) error {
 		f.Verb = VerbHelp
 		return nil
 	}
-	p := parser{scanner: scanner{b: b}, f: f}
+	p := parser{Scanner: jsontext.Scanner{B: b}, f: f}
 	if !p.object() {
 		return p.notJSON()
 	}
@@ -90,7 +91,7 @@ func Parse(b []byte, f *Frame) error {
 // parser reads the members of one object as they pass by. It does not stop at
 // a member that means nothing: an id that comes later is still needed.
 type parser struct {
-	scanner
+	jsontext.Scanner
 	f        *Frame
 	seen     uint32 // a bit per field
 	stranger []byte // the first name that is neither a verb nor a field
@@ -106,57 +107,57 @@ func (p *parser) refuse(msg, hint string) {
 
 // object passes the whole message; false means that it is not a JSON object.
 func (p *parser) object() bool {
-	p.space()
-	if !p.expect('{', "a message is a JSON object") {
+	p.Space()
+	if !p.Expect('{', "a message is a JSON object") {
 		return false
 	}
-	p.space()
-	if p.peek() == '}' {
-		p.i++
+	p.Space()
+	if p.Peek() == '}' {
+		p.I++
 		return p.end()
 	}
 	for {
 		if !p.member() {
 			return false
 		}
-		p.space()
-		switch p.peek() {
+		p.Space()
+		switch p.Peek() {
 		case ',':
-			p.i++
-			p.space()
+			p.I++
+			p.Space()
 		case '}':
-			p.i++
+			p.I++
 			return p.end()
 		default:
-			return p.unexpected("expected ',' or '}' here")
+			return p.Unexpected("expected ',' or '}' here")
 		}
 	}
 }
 
 func (p *parser) end() bool {
-	p.space()
-	return p.i == len(p.b) || p.fail("something follows the object")
+	p.Space()
+	return p.I == len(p.B) || p.Fail("something follows the object")
 }
 
 func (p *parser) member() bool {
-	name, ok := p.text()
+	name, ok := p.Text()
 	if !ok {
 		return false
 	}
-	p.space()
-	if !p.expect(':', "expected ':' after a name") {
+	p.Space()
+	if !p.Expect(':', "expected ':' after a name") {
 		return false
 	}
-	p.space()
-	from := p.i
-	if !p.value() {
+	p.Space()
+	from := p.I
+	if !p.Value() {
 		return false
 	}
-	value := p.b[from:p.i]
+	value := p.B[from:p.I]
 	// A name may be spelt with escapes; were it not decoded, two spellings of
 	// one name would pass as two names.
 	if bytes.IndexByte(name, '\\') >= 0 {
-		if s, ok := unquote(name); ok {
+		if s, ok := jsontext.Unquote(name); ok {
 			name = []byte(s)
 		}
 	}
@@ -194,14 +195,14 @@ func (p *parser) verb(v Verb, value []byte) {
 func (p *parser) notJSON() error {
 	hint := "one message is one JSON object, as in " + verbs[VerbPub].example + `; send help to see them all`
 	switch {
-	case p.bad == badTooDeep:
+	case p.TooDeep():
 		hint = "flatten it, or send it as a JSON text inside a string"
-	case bytes.HasPrefix(p.b, []byte("\xEF\xBB\xBF")):
+	case bytes.HasPrefix(p.B, []byte("\xEF\xBB\xBF")):
 		hint = "remove the byte order mark at the start"
 	}
 	return &bridge.Error{
 		Code: bridge.CodeBadFrame,
-		Msg:  fmt.Sprintf("not a JSON object: at byte %d: %s", p.i, p.bad),
+		Msg:  fmt.Sprintf("not a JSON object: at byte %d: %s", p.I, p.Bad),
 		Hint: hint,
 	}
 }
@@ -232,5 +233,5 @@ func stringOf(value []byte) (string, bool) {
 	if value[0] != '"' {
 		return "", false
 	}
-	return unquote(value[1 : len(value)-1])
+	return jsontext.Unquote(value[1 : len(value)-1])
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/internal/jsontext"
 )
 
 // Limits of "head": every receiver of the event is sent it.
@@ -25,7 +26,7 @@ func (p *parser) head(value []byte) {
 		return
 	}
 	size := 0
-	_ = eachMember(value, func(name string, value []byte) error {
+	_ = jsontext.EachMember(value, func(name string, value []byte) error {
 		text, ok := stringOf(value)
 		size += len(name) + len(text)
 		switch {

@@ -4,16 +4,17 @@ import (
 	"strconv"
 
 	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/internal/jsontext"
 )
 
 // AppendJob appends a job.
 func AppendJob(dst []byte, j *bridge.JobDelivery) []byte {
 	dst = append(dst, `{"job":`...)
-	dst = appendString(dst, j.Event.Subject)
+	dst = jsontext.AppendString(dst, j.Event.Subject)
 	dst = append(dst, `,"sid":`...)
-	dst = appendString(dst, j.SID)
+	dst = jsontext.AppendString(dst, j.SID)
 	dst = append(dst, `,"lease":`...)
-	dst = appendString(dst, j.Lease)
+	dst = jsontext.AppendString(dst, j.Lease)
 	dst = append(dst, `,"try":`...)
 	dst = strconv.AppendInt(dst, int64(j.Try), 10)
 	dst = append(dst, `,"for":`...)
@@ -26,7 +27,7 @@ func AppendJob(dst []byte, j *bridge.JobDelivery) []byte {
 // AppendLost appends "this lease has ended without you".
 func AppendLost(dst []byte, lease, why string) []byte {
 	dst = append(dst, `{"lost":`...)
-	dst = appendString(dst, lease)
+	dst = jsontext.AppendString(dst, lease)
 	dst = append(dst, `,"why":`...)
-	return append(appendString(dst, why), '}')
+	return append(jsontext.AppendString(dst, why), '}')
 }

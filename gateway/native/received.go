@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/internal/jsontext"
 )
 
 // Kind is what a server's frame is.
@@ -79,7 +80,7 @@ func ParseReceived(b []byte, r *Received) error {
 	*r = Received{}
 	var code string
 	e := new(bridge.Error)
-	err := eachMember(b, func(name string, value []byte) error {
+	err := jsontext.EachMember(b, func(name string, value []byte) error {
 		if r.kind(name, value) {
 			return nil
 		}
@@ -115,9 +116,9 @@ func (r *Received) kind(name string, value []byte) bool {
 	case "hi":
 		r.Kind = KindHi
 	case "ok":
-		r.Kind, r.Ref = KindOK, view(value)
+		r.Kind, r.Ref = KindOK, jsontext.View(value)
 	case "err":
-		r.Kind, r.Ref = KindErr, view(value)
+		r.Kind, r.Ref = KindErr, jsontext.View(value)
 	case "msg":
 		r.Kind, r.Subject = KindEvent, looseText(value)
 	case "job":
@@ -161,12 +162,12 @@ func (r *Received) member(name string, value []byte) (err error) {
 	case "b64":
 		r.Binary, err = base64.StdEncoding.AppendDecode([]byte{}, []byte(looseText(value)))
 	case "head":
-		err = eachMember(value, func(name string, value []byte) error {
+		err = jsontext.EachMember(value, func(name string, value []byte) error {
 			r.Head = append(r.Head, bridge.Field{Name: name, Value: looseText(value)})
 			return nil
 		})
 	case "gap":
-		err = eachMember(value, r.member)
+		err = jsontext.EachMember(value, r.member)
 	case "after":
 		r.After = looseText(value)
 	case "next":

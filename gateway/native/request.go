@@ -5,14 +5,16 @@ import (
 	"strconv"
 	"time"
 	"unicode/utf8"
+
+	"github.com/jetway-io/jetway/internal/jsontext"
 )
 
 // SetPayload gives the frame a payload such that the server's side of NATS
 // gets exactly these bytes: as "data" where that keeps them, else as "b64".
 func (f *Frame) SetPayload(p []byte) {
 	f.Data, f.Binary = nil, nil
-	s := scanner{b: p}
-	if utf8.Valid(p) && s.value() && s.i == len(p) { // no space around it, not too deep
+	s := jsontext.Scanner{B: p}
+	if utf8.Valid(p) && s.Value() && s.I == len(p) { // no space around it, not too deep
 		f.Data = p
 		return
 	}
@@ -29,7 +31,7 @@ func AppendFrame(dst []byte, f *Frame) []byte {
 	dst = append(dst, '"', ':')
 	switch {
 	case f.Verb < verbCount && verbs[f.Verb].value != "":
-		dst = appendString(dst, f.Text)
+		dst = jsontext.AppendString(dst, f.Text)
 	case f.Value != nil:
 		dst = append(dst, f.Value...)
 	default:
@@ -46,7 +48,7 @@ func AppendFrame(dst []byte, f *Frame) []byte {
 		{fieldUntil, f.Until}, {fieldSID, f.SID}, {fieldWhy, f.Why},
 	} {
 		if m.s != "" {
-			dst = appendString(appendName(dst, m.d), m.s)
+			dst = jsontext.AppendString(appendName(dst, m.d), m.s)
 		}
 	}
 	if f.Max > 0 {

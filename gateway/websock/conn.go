@@ -59,7 +59,7 @@ func Upgrade(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 		EnableCompression: true,
 	}
 	h := &hijacker{ResponseWriter: w}
-	ws, err := u.Upgrade(h, r, nil)
+	ws, err := u.Upgrade(h, r, o.Header)
 	if err != nil {
 		return nil, fmt.Errorf("websock: %w", err)
 	}

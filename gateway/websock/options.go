@@ -26,6 +26,10 @@ type Options struct {
 	// that an Origin, if there is one, must be the request's own host.
 	CheckOrigin func(*http.Request) bool
 
+	// Header is added to the handshake's answer: cookies, for instance. It must
+	// not hold fields of the handshake itself.
+	Header http.Header
+
 	// MaxMessageBytes bounds one message after inflation: what a client can
 	// make the server hold. Default 1 MiB.
 	MaxMessageBytes int

@@ -1,0 +1,65 @@
+package engineio
+
+import (
+	"bytes"
+	"compress/gzip"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A gzip.Writer has hundreds of KB, so they are shared.
+var gzips = sync.Pool{New: func() any {
+	z, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is valid
+	return z
+}}
+
+// answerPoll answers a poll with a payload, and returns when it has been given
+// to the network.
+func (s *Server) answerPoll(w http.ResponseWriter, r *http.Request, body []byte) error {
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=UTF-8")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if s.opts.CompressAbove >= 0 && len(body) > s.opts.CompressAbove && acceptsGzip(r) {
+		h.Set("Content-Encoding", "gzip")
+		body = compress(body)
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	rc := http.NewResponseController(w)
+	_ = rc.SetWriteDeadline(time.Now().Add(s.opts.WriteTimeout)) // not all can
+	if _, err := w.Write(body); err != nil {
+		return err
+	}
+	err := rc.Flush()
+	// The connection may serve other requests after this.
+	_ = rc.SetWriteDeadline(time.Time{})
+	return err
+}
+
+func compress(body []byte) []byte {
+	var b bytes.Buffer
+	z := gzips.Get().(*gzip.Writer)
+	defer gzips.Put(z)
+	z.Reset(&b)
+	_, _ = z.Write(body) // a bytes.Buffer takes all
+	_ = z.Close()
+	return b.Bytes()
+}
+
+// acceptsGzip reports whether the client lists gzip (RFC 9110 section 12.5.3),
+// and does not refuse it by a weight of 0.
+func acceptsGzip(r *http.Request) bool {
+	for _, field := range r.Header.Values("Accept-Encoding") {
+		for one := range strings.SplitSeq(field, ",") {
+			name, params, _ := strings.Cut(one, ";")
+			if strings.EqualFold(strings.TrimSpace(name), "gzip") {
+				_, q, weighted := strings.Cut(params, "q=")
+				return !weighted || strings.Trim(q, " 0.") != ""
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,93 @@
+package engineio
+
+import (
+	"sync"
+	"time"
+)
+
+// Bounds of what is kept for the last polls of closed sessions: clients that
+// come and go must not fill the memory. Beyond them the oldest go first.
+const (
+	tombTimeout  = 30 * time.Second // as long as the reference waits
+	maxTombs     = 10_000
+	maxTombBytes = 16 << 20
+)
+
+// grave keeps the answers to the last polls of sessions that were closed while
+// none waited. Without it the client would take an orderly end for an error, or
+// lose the messages before it.
+type grave struct {
+	mu    sync.Mutex
+	bySID map[string]*tomb
+	order []*tomb // oldest first, taken ones too
+	bytes int
+	sweep *time.Timer // nil while nothing is kept
+}
+
+type tomb struct {
+	sid     string
+	payload []byte // nil once taken
+	until   time.Time
+}
+
+func (g *grave) bury(sid string, payload []byte) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.bySID == nil {
+		g.bySID = make(map[string]*tomb)
+	}
+	t := &tomb{sid: sid, payload: payload, until: time.Now().Add(tombTimeout)}
+	g.bySID[sid] = t
+	g.order = append(g.order, t)
+	g.bytes += len(payload)
+	for len(g.order) > maxTombs || g.bytes > maxTombBytes {
+		g.dropOldestLocked()
+	}
+	if g.sweep == nil {
+		g.sweep = time.AfterFunc(tombTimeout, g.clean)
+	}
+}
+
+// take returns what is kept for a sid, once.
+func (g *grave) take(sid string) ([]byte, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t, ok := g.bySID[sid]
+	if !ok {
+		return nil, false
+	}
+	payload := t.payload
+	g.emptyLocked(t)
+	return payload, true
+}
+
+func (g *grave) emptyLocked(t *tomb) {
+	if g.bySID[t.sid] == t { // unless the sid was used again
+		delete(g.bySID, t.sid)
+	}
+	g.bytes -= len(t.payload)
+	t.payload = nil
+}
+
+func (g *grave) dropOldestLocked() {
+	if t := g.order[0]; t.payload != nil {
+		g.emptyLocked(t)
+	}
+	g.order[0] = nil
+	g.order = g.order[1:]
+}
+
+// clean drops what nobody has asked for in time.
+func (g *grave) clean() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	for len(g.order) > 0 && !g.order[0].until.After(now) {
+		g.dropOldestLocked()
+	}
+	if len(g.order) == 0 {
+		g.order, g.sweep = nil, nil
+		return
+	}
+	g.sweep.Reset(g.order[0].until.Sub(now))
+}

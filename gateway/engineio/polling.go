@@ -1,0 +1,243 @@
+package engineio
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"time"
+)
+
+// bodyTimeout is how long the body of a POST may take, against clients that
+// never finish it.
+const bodyTimeout = 30 * time.Second
+
+// noopDelay is how long a poll that comes during an upgrade is kept before a
+// noop ends it. The client is about to say that the upgrade is complete, and
+// what it sends on two connections may arrive in another order. The reference
+// looks every 100 ms.
+const noopDelay = 100 * time.Millisecond
+
+// poll is a GET that waits for something to take away.
+type poll struct {
+	wake chan struct{} // of capacity 1
+
+	// Guarded by the session's mu.
+	last    []byte // ends the poll: a packet after what waits
+	refused *Error // ends the poll with nothing
+}
+
+func (p *poll) signal() {
+	select {
+	case p.wake <- struct{}{}:
+	default: // it has been told
+	}
+}
+
+// servePoll answers a GET.
+func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) *Error {
+	rc := http.NewResponseController(w)
+	// A poll may take longer than a server lets requests take. That it has
+	// gone is seen by the heartbeat.
+	_ = rc.SetReadDeadline(time.Time{}) // not all can: then nothing limits them
+	p, refused := s.startPoll()
+	if refused != nil {
+		return refused
+	}
+	for {
+		body, refused, ready := s.pollAnswer(p)
+		switch {
+		case refused != nil:
+			return refused
+		case ready:
+			if err := s.server.answerPoll(w, r, body); err != nil {
+				s.end(endUnwritable)
+			}
+			return nil
+		}
+		select {
+		case <-p.wake:
+		case <-r.Context().Done():
+			s.end(endAborted)
+			return nil
+		}
+	}
+}
+
+// startPoll makes the GET the one that waits, of which there is only one.
+func (s *Session) startPoll() (*poll, *Error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return nil, refusal(CodeUnknownSID)
+	case s.conn != nil:
+		return nil, refusal(CodeBadRequest)
+	case s.poll != nil:
+		s.endLocked(endOverlap)
+		return nil, refusal(CodeBadRequest)
+	}
+	p := &poll{wake: make(chan struct{}, 1)}
+	s.poll = p
+	if s.probed {
+		time.AfterFunc(noopDelay, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.endPollLocked(p, PacketNoop)
+		})
+	}
+	return p, nil
+}
+
+// endPollLocked ends a poll with a packet, unless it has ended.
+func (s *Session) endPollLocked(p *poll, t PacketType) {
+	if s.poll == p && p != nil && p.last == nil {
+		p.last = Packet{Type: t}.Append(nil)
+		p.signal()
+	}
+}
+
+// pollAnswer returns what a poll is to be answered with, if anything.
+func (s *Session) pollAnswer(p *poll) (body []byte, refused *Error, ready bool) {
+	s.mu.Lock()
+	if p.refused != nil || s.pending == nil && p.last == nil {
+		defer s.mu.Unlock()
+		return nil, p.refused, false
+	}
+	out := s.pending
+	s.pending, s.poll = nil, nil
+	s.takenLocked()
+	s.mu.Unlock()
+
+	defer recycle(out)
+	body, err := payloadOf(out, p.last)
+	if err != nil {
+		s.end(endUnwritable)
+		return nil, &Error{Code: CodeBadRequest, Message: "Internal error", status: http.StatusInternalServerError}, false
+	}
+	return body, nil, true
+}
+
+// endPollingLocked ends the poll that waits, and returns what the next one is
+// to get if none does.
+func (s *Session) endPollingLocked(e ending) (last []byte) {
+	s.takenLocked()
+	if s.poll != nil {
+		s.endPollLocked(s.poll, e.packet)
+		return nil // pending is for it
+	}
+	out := s.pending
+	s.pending = nil
+	defer recycle(out)
+	if !e.later {
+		return nil
+	}
+	last, err := payloadOf(out, Packet{Type: e.packet}.Append(nil))
+	if err != nil {
+		return nil // a fault of whoever wrote it; the session is over anyway
+	}
+	return last
+}
+
+// servePost answers a POST.
+func (s *Session) servePost(w http.ResponseWriter, r *http.Request) *Error {
+	if refused := s.startPost(); refused != nil {
+		return refused
+	}
+	defer s.endPost()
+	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "application/octet-stream" {
+		s.end(endBinary)
+		return refusal(CodeBadRequest)
+	}
+	body, err := s.readBody(w, r)
+	var tooBig *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooBig):
+		w.Header().Set("Connection", "close") // the rest is not read
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+		return nil
+	case err != nil:
+		s.end(endAborted)
+		return refusal(CodeBadRequest)
+	}
+	if refused := s.receivePayload(body); refused != nil {
+		return refused
+	}
+	// text/html is the reference's: some browsers would download plain text.
+	w.Header().Set("Content-Type", "text/html")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = io.WriteString(w, "ok") // the client may be gone; the next poll shows it
+	return nil
+}
+
+// startPost makes the POST the one that is served, of which there is only one.
+func (s *Session) startPost() *Error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return refusal(CodeUnknownSID)
+	case s.conn != nil:
+		return refusal(CodeBadRequest)
+	case s.posting:
+		s.endLocked(endOverlap)
+		return refusal(CodeBadRequest)
+	}
+	s.posting = true
+	return nil
+}
+
+func (s *Session) endPost() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.posting = false
+}
+
+// readBody reads the body, but not further than the limit, whatever the length
+// that the client told.
+func (s *Session) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	limit := int64(s.server.opts.MaxHTTPBufferSize)
+	if r.ContentLength > limit {
+		return nil, &http.MaxBytesError{Limit: limit}
+	}
+	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(time.Now().Add(bodyTimeout)) // not all can
+	defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
+	return io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+}
+
+// receivePayload hands the packets of a POST to the session, in order, up to
+// the first that is wrong or ends it.
+func (s *Session) receivePayload(body []byte) *Error {
+	s.handling.Lock()
+	defer s.handling.Unlock()
+	if refused := s.mayPost(); refused != nil {
+		return refused
+	}
+	for p, err := range Packets(body, s.server.opts.MaxPackets) {
+		if err != nil {
+			s.end(endNoPacket)
+			return refusal(CodeBadRequest)
+		}
+		if !s.receive(p) {
+			if p.Type == PacketPing {
+				return refusal(CodeBadRequest)
+			}
+			return nil
+		}
+	}
+	return nil
+}
+
+// mayPost tells whether a POST whose body has been read still counts.
+func (s *Session) mayPost() *Error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return refusal(CodeUnknownSID)
+	case s.conn != nil:
+		return refusal(CodeBadRequest)
+	}
+	return nil
+}

@@ -1,0 +1,22 @@
+package engineio
+
+import (
+	"crypto/tls"
+	"net/http"
+	"net/url"
+)
+
+// Request is what is known of the request that opened a session. Nothing of it
+// changes; it must not be changed.
+type Request struct {
+	Header     http.Header
+	Host       string
+	Path       string
+	Query      url.Values
+	RemoteAddr string               // host:port of the other end of the connection
+	TLS        *tls.ConnectionState // nil without TLS
+}
+
+func newRequest(r *http.Request, query url.Values) *Request {
+	return &Request{Header: r.Header, Host: r.Host, Path: r.URL.Path, Query: query, RemoteAddr: r.RemoteAddr, TLS: r.TLS}
+}
