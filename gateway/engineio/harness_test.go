@@ -129,7 +129,9 @@ type site struct {
 func bubble(t *testing.T, rec *recorder, o engineio.Options, test func(*testing.T, *site)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		o.Handler = rec
+		if rec != nil {
+			o.Handler = rec
+		}
 		s := &site{t: t, rec: rec, server: engineio.NewServer(o), pipes: &pipes{conns: make(chan net.Conn), done: make(chan struct{})}}
 		s.serve(s.server)
 		test(t, s)

@@ -209,8 +209,8 @@ func (s *Session) readBody(w http.ResponseWriter, r *http.Request) ([]byte, erro
 // receivePayload hands the packets of a POST to the session, in order, up to
 // the first that is wrong or ends it.
 func (s *Session) receivePayload(body []byte) *Error {
-	s.handling.Lock()
-	defer s.handling.Unlock()
+	s.handling.take()
+	defer s.handling.pass()
 	if refused := s.mayPost(); refused != nil {
 		return refused
 	}
