@@ -3,6 +3,7 @@ package engineio
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -27,10 +28,18 @@ func (s *Server) answerPoll(w http.ResponseWriter, r *http.Request, body []byte)
 		h.Set("Content-Encoding", "gzip")
 		body = compress(body)
 	}
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	return s.respond(w, http.StatusOK, body)
+}
+
+// respond answers a request, and returns when the answer has been given to the
+// network, or WriteTimeout has passed. What the HTTP server allows from the
+// beginning of a request may be over by now.
+func (s *Server) respond(w http.ResponseWriter, status int, body []byte) error {
 	rc := http.NewResponseController(w)
 	_ = rc.SetWriteDeadline(time.Now().Add(s.opts.WriteTimeout)) // not all can
-	if _, err := w.Write(body); err != nil {
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	if _, err := w.Write(body); err != nil && !errors.Is(err, http.ErrBodyNotAllowed) { // after HEAD
 		return err
 	}
 	err := rc.Flush()

@@ -160,6 +160,7 @@ func (s *site) serve(h http.Handler) {
 		transport.CloseIdleConnections()
 		_ = server.Close()
 		<-served
+		time.Sleep(time.Second) // net/http lingers after it has refused a body
 	})
 }
 

@@ -36,10 +36,9 @@ func (p *poll) signal() {
 
 // servePoll answers a GET.
 func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) *Error {
-	rc := http.NewResponseController(w)
-	// A poll may take longer than a server lets requests take. That it has
-	// gone is seen by the heartbeat.
-	_ = rc.SetReadDeadline(time.Time{}) // not all can: then nothing limits them
+	// A poll may take longer than a server lets requests take. That its client
+	// has gone is seen by the heartbeat.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // not all can
 	p, refused := s.startPoll()
 	if refused != nil {
 		return refused
@@ -153,8 +152,8 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) *Error {
 	var tooBig *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooBig):
-		w.Header().Set("Connection", "close") // the rest is not read
-		w.WriteHeader(http.StatusRequestEntityTooLarge)
+		w.Header().Set("Connection", "close")                          // as in refuse
+		_ = s.server.respond(w, http.StatusRequestEntityTooLarge, nil) // the client may still be sending
 		return nil
 	case err != nil:
 		s.end(endAborted)
@@ -166,7 +165,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) *Error {
 	// text/html is the reference's: some browsers would download plain text.
 	w.Header().Set("Content-Type", "text/html")
 	w.Header().Set("Cache-Control", "no-store")
-	_, _ = io.WriteString(w, "ok") // the client may be gone; the next poll shows it
+	_ = s.server.respond(w, http.StatusOK, []byte("ok")) // its heartbeat shows whether the client is there
 	return nil
 }
 
@@ -202,8 +201,13 @@ func (s *Session) readBody(w http.ResponseWriter, r *http.Request) ([]byte, erro
 	}
 	rc := http.NewResponseController(w)
 	_ = rc.SetReadDeadline(time.Now().Add(bodyTimeout)) // not all can
-	defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
-	return io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if err == nil {
+		// The handler may take longer. After an error it stays, for what
+		// net/http does with the rest.
+		_ = rc.SetReadDeadline(time.Time{})
+	}
+	return body, err
 }
 
 // receivePayload hands the packets of a POST to the session, in order, up to
