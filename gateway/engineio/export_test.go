@@ -57,3 +57,10 @@ func (s *Session) Waiting() int {
 	}
 	return s.pending.Size()
 }
+
+// Polled reports whether a poll waits.
+func (s *Session) Polled() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.poll != nil
+}

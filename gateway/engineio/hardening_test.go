@@ -2,9 +2,12 @@ package engineio_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -406,4 +409,63 @@ func TestDoesNotLeave(t *testing.T) {
 		nc.Close()
 		s.rec.want(t, "open", "close forced close")
 	})
+}
+
+// W17, over TCP: a reset, before, within and after a frame, with a poll that
+// waits, and during an upgrade, ends the session, or only the upgrade.
+func TestW17Reset(t *testing.T) {
+	o := opener{opened: make(chan *engineio.Session, 1), closed: make(chan string, 1)}
+	server, address := tcpSite(t, engineio.Options{Handler: o})
+	for _, half := range []string{"", "\x81", "\x81\x85\x00\x00\x00\x004h", string(masked(text, "4whole"))} {
+		nc := dialTCP(t, address)
+		session := <-o.opened
+		_, _ = io.WriteString(nc, half)
+		reset(t, nc)
+		if reason := <-o.closed; reason != engineio.ReasonTransportClose {
+			t.Errorf("after %q: %s", half, reason)
+		}
+		if err := session.Write(group("4x")); !errors.Is(err, engineio.ErrClosed) {
+			t.Errorf("%v", err)
+		}
+	}
+	if n := server.Sessions(); n != 0 {
+		t.Errorf("%d sessions", n)
+	}
+
+	res, err := http.Get("http://" + address + "/?" + polling)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	session := <-o.opened
+	nc, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.WriteString(nc, "GET /?"+upgrade+session.ID()+" HTTP/1.1\r\n"+upgradeHeader+"\r\n")
+	if _, err := nc.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	reset(t, nc) // right after 101
+	if nc, err = net.Dial("tcp", address); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.WriteString(nc, "GET /?"+polling+"&sid="+session.ID()+" HTTP/1.1\r\nHost: x\r\n\r\n")
+	for !session.Polled() { // until the poll waits
+		runtime.Gosched()
+	}
+	reset(t, nc)
+	if reason := <-o.closed; reason != engineio.ReasonTransportError {
+		t.Errorf("poll: %s", reason)
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
+
+// reset ends a connection with RST.
+func reset(t *testing.T, nc net.Conn) {
+	t.Helper()
+	if err := nc.(*net.TCPConn).SetLinger(0); err != nil {
+		t.Fatal(err)
+	}
+	nc.Close()
 }

@@ -367,12 +367,19 @@ func tcpSite(t testing.TB, o engineio.Options) (*engineio.Server, string) {
 	return server, strings.TrimPrefix(hs.URL, "http://")
 }
 
-// opener hands sessions over as they open.
-type opener struct{ opened chan *engineio.Session }
+// opener hands sessions over as they open, and the reasons for which they end.
+type opener struct {
+	opened chan *engineio.Session
+	closed chan string // nil: nobody wants to know
+}
 
-func (o opener) Open(s *engineio.Session)               { o.opened <- s }
-func (opener) Message(*engineio.Session, []byte, bool)  {}
-func (opener) Close(s *engineio.Session, reason string) {}
+func (o opener) Open(s *engineio.Session)              { o.opened <- s }
+func (opener) Message(*engineio.Session, []byte, bool) {}
+func (o opener) Close(_ *engineio.Session, reason string) {
+	if o.closed != nil {
+		o.closed <- reason
+	}
+}
 
 // dialTCP opens a WebSocket whose frames nobody reads yet.
 func dialTCP(t testing.TB, address string) net.Conn {
@@ -385,7 +392,14 @@ func dialTCP(t testing.TB, address string) net.Conn {
 	if _, err := nc.Write([]byte("GET /?EIO=4&transport=websocket HTTP/1.1\r\n" + upgradeHeader + "\r\n")); err != nil {
 		t.Fatal(err)
 	}
-	// Up to the end of the open packet, byte by byte: what follows is left.
+	readOpening(t, nc)
+	return nc
+}
+
+// readOpening reads up to the end of the open packet, byte by byte: what
+// follows is left.
+func readOpening(t testing.TB, nc net.Conn) {
+	t.Helper()
 	for head := []byte(nil); !bytes.HasSuffix(head, []byte("}")); {
 		var b [1]byte
 		if _, err := nc.Read(b[:]); err != nil {
@@ -393,12 +407,11 @@ func dialTCP(t testing.TB, address string) net.Conn {
 		}
 		head = append(head, b[0])
 	}
-	return nc
 }
 
 // A Write to an idle WebSocket is one system call, and allocates nothing.
 func TestWriteAllocs(t *testing.T) {
-	o := opener{make(chan *engineio.Session, 1)}
+	o := opener{opened: make(chan *engineio.Session, 1)}
 	stats := new(websock.Stats)
 	_, address := tcpSite(t, engineio.Options{Handler: o, Wire: stats})
 	nc := dialTCP(t, address)
