@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"net"
+	"net/http"
 
 	"github.com/jetway-io/jetway/bridge"
 )
@@ -64,3 +65,6 @@ func (s *Session) Polled() bool {
 	defer s.mu.Unlock()
 	return s.poll != nil
 }
+
+// ServePoll is a poll that was on its way to the session already.
+func (s *Session) ServePoll(w http.ResponseWriter, r *http.Request) *Error { return s.servePoll(w, r) }

@@ -469,3 +469,42 @@ func reset(t *testing.T, nc net.Conn) {
 	}
 	nc.Close()
 }
+
+// W10: a poll whose client takes the answer slowly is served to its end, however
+// long that takes; one that takes nothing is given up.
+func TestW10SlowPoll(t *testing.T) {
+	const size = 10 * 32 << 10
+	bubble(t, new(recorder), engineio.Options{PingInterval: time.Hour, CompressAbove: -1}, func(t *testing.T, s *site) {
+		for _, stops := range []bool{false, true} {
+			sid := s.open()
+			_ = s.rec.last().Send([]byte(long(size)), false)
+			nc, err := s.pipes.dial()
+			if err != nil {
+				t.Fatal(err)
+			}
+			begin := time.Now()
+			_, _ = io.WriteString(nc, "GET /?"+polling+"&sid="+sid+" HTTP/1.1\r\nHost: x\r\n\r\n")
+			res, err := http.ReadResponse(bufio.NewReaderSize(nc, 16), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, part := 0, make([]byte, 32<<10)
+			for !stops && err == nil {
+				time.Sleep(engineio.DefaultWriteTimeout / 4)
+				var n int
+				n, err = res.Body.Read(part)
+				got += n
+			}
+			if !stops && (got != size+1 || time.Since(begin) < engineio.DefaultWriteTimeout) {
+				t.Errorf("%d bytes in %v", got, time.Since(begin))
+			}
+			time.Sleep(engineio.DefaultWriteTimeout + time.Nanosecond)
+			nc.Close()
+			if stops {
+				s.rec.want(t, "open", "close transport error")
+			} else {
+				s.rec.want(t, "open")
+			}
+		}
+	})
+}

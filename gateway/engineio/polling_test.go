@@ -3,6 +3,8 @@ package engineio_test
 import (
 	"context"
 	"errors"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -113,6 +115,26 @@ func TestClientCloses(t *testing.T) {
 	})
 }
 
+// A poll that had found its session when the session closed still gets the end of
+// it: client and server send the two requests at the same time.
+func TestLastPollOnItsWay(t *testing.T) {
+	server := engineio.NewServer(engineio.Options{Handler: &recorder{onMessage: func(s *engineio.Session, _ []byte, _ bool) {
+		s.Close()
+		for i, want := range []string{"1", ""} {
+			w := httptest.NewRecorder()
+			refused := s.ServePoll(w, httptest.NewRequest("GET", "/", nil))
+			if w.Body.String() != want || (refused != nil) != (want == "") {
+				t.Errorf("poll %d: %q, %v", i, w.Body, refused)
+			}
+		}
+	}}, GenerateID: fixedID})
+	server.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/?"+polling, nil))
+	server.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/?"+polling+"&sid=sid", strings.NewReader("4x")))
+	if err := server.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 // The last poll does not wait for ever.
 func TestLastPollTooLate(t *testing.T) {
 	bubble(t, new(recorder), suite, func(t *testing.T, s *site) {
@@ -148,6 +170,18 @@ func TestPollTakesAll(t *testing.T) {
 		s.poll(sid).is(t, 200, "4a\x1ebYg==\x1e4c")
 		if session.Waiting() != 0 {
 			t.Errorf("%d bytes wait", session.Waiting())
+		}
+	})
+}
+
+// A client may send its next POST as soon as it has the answer to the last.
+func TestPostAfterPost(t *testing.T) {
+	bubble(t, echo(t), engineio.Options{MaxHTTPBufferSize: 10}, func(t *testing.T, s *site) {
+		sid := s.open()
+		for range 500 {
+			s.post(sid, "4too large for it").is(t, 413, "")
+			s.post(sid, "4x").is(t, 200, "ok")
+			s.poll(sid).is(t, 200, "4x")
 		}
 	})
 }

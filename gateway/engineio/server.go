@@ -94,17 +94,24 @@ func (s *Server) find(sid string) *Session {
 
 // serveUnknown answers a polling request whose session is not here.
 func (s *Server) serveUnknown(w http.ResponseWriter, r *http.Request, sid string) *Error {
-	if r.Method == http.MethodGet {
-		if last, ok := s.grave.take(sid); ok {
-			_ = s.answerPoll(w, r, last) // the session is over either way
-			return nil
-		}
-	}
-	if s.opts.UnknownSID == nil {
+	switch {
+	case r.Method == http.MethodGet && s.serveLast(w, r, sid):
+	case s.opts.UnknownSID == nil:
 		return refusal(CodeUnknownSID)
+	default:
+		s.opts.UnknownSID.ServeHTTP(w, r)
 	}
-	s.opts.UnknownSID.ServeHTTP(w, r)
 	return nil
+}
+
+// serveLast answers the last poll of a session that has been closed, and reports
+// whether there was anything for it.
+func (s *Server) serveLast(w http.ResponseWriter, r *http.Request, sid string) bool {
+	last, ok := s.grave.take(sid)
+	if ok {
+		_ = s.answerPoll(w, r, last) // the session is over either way
+	}
+	return ok
 }
 
 // handshake opens a session (Engine.IO protocol v4, "Handshake").

@@ -77,8 +77,8 @@ func newSession(server *Server, id string, req *Request, conn *websock.Conn) *Se
 
 // open tells the handler.
 func (s *Session) open() {
+	defer s.handling.pass()
 	s.server.opts.Handler.Open(s)
-	s.handling.pass()
 }
 
 // ID returns the sid. Who knows it can speak for the client: it is a secret.
