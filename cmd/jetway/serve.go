@@ -184,7 +184,7 @@ func gatewayOptions(c *config.Config, b *bridge.Bridge, logger *slog.Logger) gat
 		PingTimeout:      c.Ping.Timeout,
 	}
 	if role, ok := c.Roles[c.Auth.Anonymous]; ok {
-		o.Anonymous = &bridge.Permissions{Pub: forAnonymous(role.Pub), Sub: forAnonymous(role.Sub), Work: forAnonymous(role.Work), Req: forAnonymous(role.Req)}
+		o.Anonymous = forAnonymous(role)
 		if c.Auth.Anonymous == devRole {
 			o.Pages = pages
 		}
@@ -203,13 +203,12 @@ var pages = map[string][]byte{
 	"/jobs/worker.js": jobs.WorkerScript,
 }
 
-// forAnonymous fills in who a client without a token is.
-func forAnonymous(filters []string) []string {
-	filled := make([]string, len(filters))
-	for i, f := range filters {
-		filled[i] = strings.ReplaceAll(f, "{user}", gateway.AnonymousUser)
-	}
-	return filled
+// forAnonymous fills in who a client without a token is. What needs anything
+// else of a token does not apply to it.
+func forAnonymous(role config.Role) *bridge.Permissions {
+	p := bridge.Permissions{Pub: role.Pub, Sub: role.Sub, Work: role.Work, Req: role.Req}.
+		Expand(func(name string) (string, bool) { return gateway.AnonymousUser, name == "user" }, nil)
+	return &p
 }
 
 // announce says where to connect, where the data is, and what is open to whom.
