@@ -19,6 +19,8 @@
 //   - subject, stream, consumer: NATS's own meanings. A filter is a subject
 //     with wildcards. Another incarnation of a stream is one that was made
 //     anew, or whose sequences went back: it has another tag.
+//   - mapping: rules that give events names other than their subjects, for
+//     protocols whose clients have names of their own, see [Mapping].
 //   - position: a place in one or more streams, opaque to clients. A mark is
 //     such a place in one stream.
 //   - subscription: one client's interest in the subjects of a filter. It is

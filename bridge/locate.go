@@ -52,8 +52,7 @@ func (b *Bridge) locate(ctx context.Context, scope []*Stream, r SubscribeRequest
 	}
 	pos, err := ParsePosition(r.From)
 	if err != nil {
-		return nil, &Error{Code: CodeBadPosition, Msg: fmt.Sprintf("from %.100q is nothing to start from", r.From),
-			Hint: `a "pos" that the server sent, "new", "first", "last", "last:10", "-10m", or a time like "2026-01-02T15:04:05Z"`}
+		return nil, badFrom(r.From)
 	}
 	return b.locatePosition(ctx, scope, pos)
 }

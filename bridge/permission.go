@@ -18,7 +18,7 @@ type Permissions struct {
 // the allowed filters.
 func allowed(what, filter string, allow []string) error {
 	if Reserved(filter) {
-		return &Error{Code: CodeForbidden, Msg: fmt.Sprintf("%q is reserved", filter), Hint: `subjects under "jetway.", "_INBOX." and "$…" belong to the server`}
+		return reserved(filter)
 	}
 	for _, a := range allow {
 		if Within(filter, a) {
@@ -30,4 +30,9 @@ func allowed(what, filter string, allow []string) error {
 		hint = "allowed: " + strings.Join(allow, ", ")
 	}
 	return &Error{Code: CodeForbidden, Msg: fmt.Sprintf("not allowed to %s %q", what, filter), Hint: hint}
+}
+
+// reserved refuses what is [Reserved].
+func reserved(filter string) error {
+	return &Error{Code: CodeForbidden, Msg: fmt.Sprintf("%q is reserved", filter), Hint: `subjects under "jetway.", "_INBOX." and "$…" belong to the server`}
 }

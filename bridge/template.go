@@ -38,9 +38,7 @@ func ExpandFilter(s string, value func(name string) (v string, ok bool)) (string
 			return "", badTemplate(fmt.Sprintf("{%s} has no value", name), "the token must have such a claim, of text, an integer, or true or false")
 		}
 		if !safeToken(v) {
-			// The value may be long, or hostile: it is not repeated.
-			return "", badTemplate(fmt.Sprintf("the value of {%s} is not one token of a subject", name),
-				"1 to 64 bytes without dots, wildcards, braces and white space")
+			return "", unsafeValue(name)
 		}
 		return v, nil
 	})
