@@ -37,6 +37,21 @@ func (w wanted) single() (filter string, ok bool) {
 	return w.filters[0], true
 }
 
+// Locate finds out where a bundle of these filters would start: From, and After
+// and Next if something is missing. Its errors are those of SubscribeBundle,
+// which takes From as it is.
+func (c *Client) Locate(ctx context.Context, filters []string, from string) (SubscribeAnswer, error) {
+	scope, err := c.checkBundle(filters)
+	if err != nil {
+		return SubscribeAnswer{}, err
+	}
+	at, err := c.bridge.locateBundle(ctx, scope, from)
+	if err != nil {
+		return SubscribeAnswer{}, err
+	}
+	return at.answer(c.bridge), nil
+}
+
 // SubscribeBundle starts a subscription to what matches any of the filters,
 // which may be none, from a [Position], "new" (the default), "first", a
 // negative duration or an RFC 3339 time. Each filter must be served by streams
@@ -47,18 +62,31 @@ func (c *Client) SubscribeBundle(ctx context.Context, filters []string, from str
 	if err != nil {
 		return err
 	}
+	at, err := c.bridge.locateBundle(ctx, scope, from)
+	if err != nil {
+		return err
+	}
+	sub := newBundle(c, filters, scope)
+	sub.marks, sub.announce = at.marks, true
+	return c.start(sub, behind, at.answer(c.bridge), answer)
+}
+
+func (b *Bridge) locateBundle(ctx context.Context, scope []*Stream, from string) (*start, error) {
+	if len(scope) == 0 {
+		return &start{}, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
-	sub := newBundle(c, filters, scope)
-	at := &start{}
-	if len(scope) > 0 {
-		if at, err = c.bridge.locate(ctx, scope, SubscribeRequest{From: c.bridge.complete(from, scope)}); err != nil {
-			return err
-		}
+	return b.locate(ctx, scope, SubscribeRequest{From: b.complete(from, scope)})
+}
+
+// answer is the place as clients are told.
+func (at *start) answer(b *Bridge) SubscribeAnswer {
+	a := SubscribeAnswer{Behind: b.ahead(at.marks), After: at.after, Next: at.next}
+	for _, m := range at.marks {
+		a.From = append(a.From, Mark{m.stream.Tag, m.seq})
 	}
-	sub.marks, sub.announce = at.marks, true
-	a := SubscribeAnswer{From: slices.Clone(sub.position()), Behind: c.bridge.ahead(sub.marks), After: at.after, Next: at.next}
-	return c.start(sub, behind, a, answer)
+	return a
 }
 
 // complete adds to a position the newest places of the streams that it does
@@ -205,4 +233,21 @@ func (c *Client) inheritLocked(old, next *Subscription, passed []mark) {
 			return
 		}
 	}
+}
+
+// Stored reports whether streams serve a filter, so that it can be in a bundle.
+func (b *Bridge) Stored(filter string) bool { return len(b.scope(filter)) > 0 }
+
+// Newest is the position behind the newest messages of the streams that serve
+// the filters.
+func (b *Bridge) Newest(filters []string) Position {
+	var pos Position
+	for _, f := range filters {
+		for _, s := range b.scope(f) {
+			if !pos.Has(s.Tag) {
+				pos = append(pos, Mark{s.Tag, b.newest(s)})
+			}
+		}
+	}
+	return pos
 }

@@ -1,0 +1,141 @@
+package sio
+
+import (
+	"encoding/json"
+	"slices"
+	"sync"
+
+	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/gateway/socketio"
+)
+
+// Handler makes sockets of what clients join. It is a [socketio.ConnHandler].
+type Handler struct{ opts Options }
+
+var _ socketio.ConnHandler = (*Handler)(nil)
+
+// New returns a handler.
+func New(o Options) (*Handler, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return &Handler{o}, nil
+}
+
+// ConnOptions returns the options of connections for this handler.
+func (h *Handler) ConnOptions() socketio.ConnOptions {
+	return socketio.ConnOptions{
+		Handler:    h,
+		Namespaces: func(name string) bool { return slices.Contains(h.opts.Namespaces, name) },
+		Format:     h.opts.Format,
+		Logger:     h.opts.Logger,
+	}
+}
+
+// sockets are those of one connection, by namespace.
+type sockets struct {
+	mu sync.Mutex
+	by map[string]*Socket
+}
+
+func socketsOf(c *socketio.Conn) *sockets {
+	s, ok := c.Data.(*sockets)
+	if !ok {
+		s = &sockets{by: make(map[string]*Socket)}
+		c.Data = s
+	}
+	return s
+}
+
+func (s *sockets) add(one *Socket) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.by[one.namespace] = one
+}
+
+func (s *sockets) get(namespace string) *Socket {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.by[namespace]
+}
+
+func (s *sockets) take(namespace string) *Socket {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	one := s.by[namespace]
+	delete(s.by, namespace)
+	return one
+}
+
+// Connect implements [socketio.ConnHandler].
+func (h *Handler) Connect(c *socketio.Conn, namespace string, auth []byte) {
+	all := socketsOf(c)
+	if h.opts.Permissions == nil {
+		h.refuse(c, namespace, &bridge.Error{Code: bridge.CodeUnauthenticated, Msg: "a token is needed", Hint: "this release takes none: clients without one must be let in (auth.anonymous)"})
+		return
+	}
+	var ask handshake
+	if auth != nil {
+		_ = json.Unmarshal(auth, &ask) // what is not as it should be is not there
+	}
+	s, err := h.newSocket(c, namespace, ask)
+	if err != nil {
+		h.refuse(c, namespace, err)
+		return
+	}
+	all.add(s)
+	if err := s.begin(ask); err != nil {
+		all.take(namespace)
+		s.end(false)
+		h.refuse(c, namespace, err)
+	}
+}
+
+// refuse does not let a client in. What is temporary closes the connection
+// instead: a stock client does not come back after a refusal.
+func (h *Handler) refuse(c *socketio.Conn, namespace string, err error) {
+	e := bridge.ErrorOf(err)
+	h.opts.Bridge.Stats().Refused.Add(e.Code)
+	if e.Code == bridge.CodeUnavailable || e.Code == bridge.CodeInternal {
+		h.opts.Logger.Warn("a socket cannot be opened", "namespace", namespace, "error", err)
+		c.Close()
+		return
+	}
+	data := map[string]string{"code": string(e.Code)}
+	if e.Hint != "" {
+		data["hint"] = e.Hint
+	}
+	_ = c.Refuse(namespace, &socketio.ConnectError{Message: e.Msg, Data: data}) // it is gone, or knows
+}
+
+// Event implements [socketio.ConnHandler].
+func (h *Handler) Event(c *socketio.Conn, p *socketio.Packet) {
+	if s := socketsOf(c).get(p.Namespace); s != nil && s.client.Ready() == nil {
+		s.event(p)
+	}
+}
+
+// Ack implements [socketio.ConnHandler].
+func (h *Handler) Ack(c *socketio.Conn, p *socketio.Packet) {
+	if s := socketsOf(c).get(p.Namespace); s != nil {
+		s.acked(p)
+	}
+}
+
+// Disconnect implements [socketio.ConnHandler]: the client has left on purpose.
+func (h *Handler) Disconnect(c *socketio.Conn, namespace string) {
+	if s := socketsOf(c).take(namespace); s != nil {
+		s.end(true)
+	}
+}
+
+// Close implements [socketio.ConnHandler].
+func (h *Handler) Close(c *socketio.Conn, _ string) {
+	all := socketsOf(c)
+	for _, namespace := range h.opts.Namespaces {
+		if s := all.take(namespace); s != nil {
+			s.end(false)
+		}
+	}
+}

@@ -1,0 +1,83 @@
+package sio
+
+import (
+	"errors"
+	"log/slog"
+
+	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/gateway/socketio"
+)
+
+// Recovery is how clients learn the offset that they recover from.
+type Recovery string
+
+// The ways of recovery.
+const (
+	// RecoveryTrailing appends the offset to each event as its last argument,
+	// as the reference does. The default.
+	RecoveryTrailing Recovery = "trailing"
+
+	// RecoveryEvent sends it as an event of its own, [CursorEvent], after each
+	// batch: arguments stay as they were. After a crash between an event and
+	// its cursor that event comes again.
+	RecoveryEvent Recovery = "event"
+
+	// RecoveryOff keeps no sessions.
+	RecoveryOff Recovery = "off"
+)
+
+// CursorEvent carries the offset with [RecoveryEvent].
+const CursorEvent = "jetway:cursor"
+
+// Subscription is what each client is subscribed to when it connects.
+type Subscription struct {
+	Filter string // a [bridge.ValidTemplate]; {user} is who is connected
+	From   string // as in a sub of jetway.v1; "" is new
+}
+
+// Options configures a [Handler]. Bridge is required.
+type Options struct {
+	Bridge *bridge.Bridge
+	Logger *slog.Logger // nil discards
+
+	User        string              // who clients are
+	Permissions *bridge.Permissions // what they may do; nil refuses them
+
+	Mapping   *bridge.Mapping // nil: the name of an event is its subject
+	Subscribe []Subscription
+	Recovery  Recovery // "" means RecoveryTrailing
+
+	Namespaces []string        // nil means "/"
+	Format     socketio.Format // of all connections; FormatAuto looks at the first message
+
+	MaxSubscriptions int     // of one socket, its filters included; 0 means 100
+	PublishRate      float64 // events per second and socket, bursts of one second; 0 means 1,000
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Bridge == nil {
+		return o, errors.New("sio: Options.Bridge is required")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Mapping == nil {
+		o.Mapping = &bridge.Mapping{}
+	}
+	if o.Recovery == "" {
+		o.Recovery = RecoveryTrailing
+	}
+	if !o.Bridge.KeepsSessions() {
+		o.Recovery = RecoveryOff
+	}
+	if len(o.Namespaces) == 0 {
+		o.Namespaces = []string{"/"}
+	}
+	if o.MaxSubscriptions <= 0 {
+		o.MaxSubscriptions = 100
+	}
+	if o.PublishRate <= 0 {
+		o.PublishRate = 1000
+	}
+	return o, nil
+}
