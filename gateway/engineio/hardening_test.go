@@ -135,12 +135,14 @@ func (s *site) raw(request string) int {
 	return res.StatusCode
 }
 
+const tooBig = `{"code":3,"message":"Payload too large"}`
+
 // E02: a body over the limit is refused with 413 and not read to its end,
 // whatever its length is said to be (CVE-2020-36048); the session survives.
 func TestE02TooBig(t *testing.T) {
 	bubble(t, echo(t), engineio.Options{MaxHTTPBufferSize: 100}, func(t *testing.T, s *site) {
 		sid := s.open()
-		s.post(sid, "4"+long(100)).is(t, 413, "")
+		s.post(sid, "4"+long(100)).is(t, 413, tooBig)
 		head := "POST /?" + polling + "&sid=" + sid + " HTTP/1.1\r\nHost: x\r\n"
 		endless := strings.Repeat("ffff\r\n"+long(0xffff)+"\r\n", 100)
 		for name, request := range map[string]string{
@@ -170,6 +172,37 @@ func TestE02Unfinished(t *testing.T) {
 		s.rec.want(t, "open", "close transport error")
 		s.poll(sid).is(t, 400, unknownSID)
 	})
+}
+
+// A session that ends, or moves, while a POST is on its way, does not see it.
+func TestPostTooLate(t *testing.T) {
+	for name, tt := range map[string]struct {
+		meanwhile func(*site, string)
+		told      []string
+	}{
+		"closed": {func(s *site, _ string) { s.rec.last().Close() }, []string{"open", "close forced close"}},
+		"moved":  {func(s *site, sid string) { s.probing(sid).send(text, "5") }, []string{"open"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, new(recorder), engineio.Options{}, func(t *testing.T, s *site) {
+				sid := s.open()
+				nc, err := s.pipes.dial()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer nc.Close()
+				_, _ = io.WriteString(nc, "POST /?"+polling+"&sid="+sid+" HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\n4he")
+				synctest.Wait()
+				tt.meanwhile(s, sid)
+				synctest.Wait()
+				_, _ = io.WriteString(nc, "llo")
+				if res, err := http.ReadResponse(bufio.NewReader(nc), nil); err != nil || res.StatusCode != 400 {
+					t.Errorf("%+v, %v", res, err)
+				}
+				s.rec.want(t, tt.told...)
+			})
+		})
+	}
 }
 
 // E02: the body of a request that is refused anyway is not waited for.

@@ -142,43 +142,36 @@ func (s *Session) endPollingLocked(e ending) (last []byte) {
 // servePost answers a POST.
 func (s *Session) servePost(w http.ResponseWriter, r *http.Request) *Error {
 	// It is over before it is answered: the next may come at once.
-	status, refused := s.handlePost(w, r)
-	if refused != nil {
+	if refused := s.handlePost(w, r); refused != nil {
 		return refused
-	}
-	var body []byte
-	if status == http.StatusOK {
-		body = []byte("ok")
-	} else {
-		w.Header().Set("Connection", "close") // as in refuse
 	}
 	// text/html is the reference's: some browsers would download plain text.
 	w.Header().Set("Content-Type", "text/html")
 	w.Header().Set("Cache-Control", "no-store")
-	_ = s.server.respond(w, status, body) // its heartbeat shows whether the client is there
+	_ = s.server.respond(w, http.StatusOK, []byte("ok")) // its heartbeat shows whether the client is there
 	return nil
 }
 
 // handlePost reads a POST and does what it asks for.
-func (s *Session) handlePost(w http.ResponseWriter, r *http.Request) (status int, refused *Error) {
+func (s *Session) handlePost(w http.ResponseWriter, r *http.Request) *Error {
 	if refused := s.startPost(); refused != nil {
-		return 0, refused
+		return refused
 	}
 	defer s.endPost()
 	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "application/octet-stream" {
 		s.end(endBinary)
-		return 0, refusal(CodeBadRequest)
+		return refusal(CodeBadRequest)
 	}
 	body, err := s.readBody(w, r)
 	var tooBig *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooBig):
-		return http.StatusRequestEntityTooLarge, nil
+		return errTooBig
 	case err != nil:
 		s.end(endAborted)
-		return 0, refusal(CodeBadRequest)
+		return refusal(CodeBadRequest)
 	}
-	return http.StatusOK, s.receivePayload(body)
+	return s.receivePayload(body)
 }
 
 // startPost makes the POST the one that is served, of which there is only one.

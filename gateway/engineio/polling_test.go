@@ -179,7 +179,7 @@ func TestPostAfterPost(t *testing.T) {
 	bubble(t, echo(t), engineio.Options{MaxHTTPBufferSize: 10}, func(t *testing.T, s *site) {
 		sid := s.open()
 		for range 500 {
-			s.post(sid, "4too large for it").is(t, 413, "")
+			s.post(sid, "4too large for it").is(t, 413, tooBig)
 			s.post(sid, "4x").is(t, 200, "ok")
 			s.poll(sid).is(t, 200, "4x")
 		}

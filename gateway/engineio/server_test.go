@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -106,7 +107,9 @@ func TestAllowRequest(t *testing.T) {
 		s.rec.want(t)
 		sid := s.opened(s.get(polling + "&token=good").body)
 		s.post(sid, "4 without the token").is(t, 200, "ok")
-		if len(refused) != 2 {
+		s.post(sid, "4"+long(engineio.DefaultMaxHTTPBufferSize)).is(t, 413, tooBig)
+		s.raw("GET /?EIO=4&transport=websocket&token=good HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+		if want := []string{`no <token> "here"`, `no <token> "here"`, "Payload too large", "Bad request"}; !slices.Equal(refused, want) {
 			t.Errorf("refused: %q", refused)
 		}
 	})
@@ -380,6 +383,22 @@ func TestShutdown(t *testing.T) {
 		if err := s.server.Shutdown(ctx); err != nil {
 			t.Errorf("again: %v", err)
 		}
+	})
+}
+
+// A handshake that is on its way when the server begins to stop opens nothing.
+func TestShutdownDuringHandshake(t *testing.T) {
+	var server *engineio.Server
+	o := engineio.Options{AllowRequest: func(r *http.Request) error { return server.Shutdown(r.Context()) }}
+	bubble(t, new(recorder), o, func(t *testing.T, s *site) {
+		server = s.server
+		s.ws("EIO=4&transport=websocket").wantClosed(1012)
+		s.rec.want(t)
+	})
+	bubble(t, new(recorder), o, func(t *testing.T, s *site) {
+		server = s.server
+		s.get(polling).is(t, 503, `{"code":3,"message":"Server shutting down"}`)
+		s.rec.want(t)
 	})
 }
 

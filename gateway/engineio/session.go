@@ -51,6 +51,7 @@ type Session struct {
 	// On a WebSocket.
 	conn    *websock.Conn // nil on polling
 	writing bool          // somebody has the turn to write
+	waiters int           // Writes that wait for it, or for room
 	pongDue bool          // the conn may owe a pong
 	broken  bool          // the conn takes nothing any more
 	cutter  *time.Timer   // closes the conn if the client does not, after the end

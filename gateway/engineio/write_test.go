@@ -220,6 +220,45 @@ func TestW10NeverReads(t *testing.T) {
 	})
 }
 
+// A Write has its turn although others go on sending, and after what they have
+// sent before it.
+func TestWriteHasItsTurn(t *testing.T) {
+	bubble(t, new(recorder), engineio.Options{}, func(t *testing.T, s *site) {
+		nc, br, _ := s.handshake("EIO=4&transport=websocket", "")
+		next := func() string {
+			f, err := readFrame(br)
+			if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			return f.payload
+		}
+		s.opened(next())
+		session := s.rec.last()
+		send := func(m string) {
+			if err := session.Send([]byte(m), false); err != nil {
+				t.Error(err)
+			}
+			synctest.Wait()
+		}
+		send("a") // is being written until the client reads
+		send("b")
+		wrote := make(chan error, 1)
+		go func() { wrote <- session.Write(group("4write")) }()
+		synctest.Wait()
+		got := []string{next()}
+		send("c")
+		got = append(got, next(), next(), next())
+		if want := []string{"4a", "4b", "4write", "4c"}; !slices.Equal(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+		if err := <-wrote; err != nil {
+			t.Error(err)
+		}
+		nc.Close()
+	})
+}
+
 // The two ways to write, from many goroutines and across an upgrade, never come
 // between the frames of a group, and lose nothing.
 func TestGroupsStayTogether(t *testing.T) {
