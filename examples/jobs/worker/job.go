@@ -16,6 +16,12 @@ import (
 // steps is in how many parts a job is done.
 const steps = 10
 
+// holdMargin is by how much this worker gives a job up before the server gives
+// it to somebody else. It is not only for timers and for what is on its way: a
+// NATS server that was killed knows since when jobs are out in whole seconds,
+// without the last tenths of them.
+const holdMargin = 2 * time.Second
+
 // errHold is why a job is given up when its hold could not be extended in time:
 // somebody else may have it by now, and nothing may be said of it any more. The
 // server takes an ack whenever it comes.
@@ -89,17 +95,16 @@ func (j *job) settled(how string, why, err error) {
 	j.logger.Warn(how, "why", why)
 }
 
-// hold extends the hold on the job until stop is called. Its context ends when
-// that has not worked for as long as ack_wait.
+// hold extends the hold on the job until stop is called. Its context ends a
+// margin before the server's hold does.
 func (j *job) hold() (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	ended := make(chan struct{})
-	// The margin is for timers and for what is on its way.
-	most := j.ackWait * 9 / 10
+	most := max(j.ackWait-holdMargin, j.ackWait/2)
 	lapse := time.AfterFunc(most, func() { cancel(errHold) })
 	go func() {
 		defer close(ended)
-		for tick := time.NewTicker(j.ackWait / 4); ; {
+		for tick := time.NewTicker(most / 4); ; {
 			select {
 			case <-ctx.Done():
 				tick.Stop()

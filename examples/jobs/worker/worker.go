@@ -22,8 +22,8 @@ const (
 
 const (
 	// ackWait is how long a job is nobody else's, when this worker is the first
-	// to bind to the queue: Jetway's lease of 30 s, the 5 s that its gateways'
-	// pulls take, and a margin of 2 s. Jetway adjusts it to its configuration.
+	// to bind to the queue: Jetway's default lease of 30 s, the 5 s that its
+	// gateways' pulls take, and a margin of 2 s.
 	ackWait = 37 * time.Second
 
 	// pullWait is how long a pull waits for a job. It bounds how long an idle
@@ -91,7 +91,7 @@ func (w *worker) work(ctx context.Context) error {
 		case err != nil:
 			return err
 		}
-		j, err := newJob(w, info, consumer.CachedInfo().Config.AckWait, msg)
+		j, err := newJob(w, info, holdOf(ctx, consumer), msg)
 		if err != nil {
 			return err
 		}
@@ -124,6 +124,17 @@ func (w *worker) bind(ctx context.Context) (*jetstream.StreamInfo, jetstream.Con
 		return nil, nil, fmt.Errorf("consumer %s: %w", consumerName, err)
 	}
 	return stream.CachedInfo(), consumer, nil
+}
+
+// holdOf returns how long the server holds a job for its worker. It is asked for
+// each time: Jetway brings the consumer in line with its configuration when it
+// starts, or when its own first worker comes.
+func holdOf(ctx context.Context, consumer jetstream.Consumer) time.Duration {
+	info, err := consumer.Info(context.WithoutCancel(ctx))
+	if err != nil {
+		info = consumer.CachedInfo()
+	}
+	return info.Config.AckWait
 }
 
 func pause(ctx context.Context, d time.Duration) {
