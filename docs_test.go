@@ -103,7 +103,7 @@ func TestDocsProtocol(t *testing.T) {
 			t.Errorf("verb %s: has a row: %t, available: %t", v, row, v.Available())
 		}
 	}
-	later := []bridge.Code{bridge.CodeUnauthenticated, bridge.CodeNoResponders, bridge.CodeTimeout, bridge.CodeService, bridge.CodeQueueFull, bridge.CodeLeaseLost}
+	later := []bridge.Code{bridge.CodeUnauthenticated}
 	_, codes, _ := strings.Cut(text, "## Error codes")
 	codes, _, _ = strings.Cut(codes, "\n## ")
 	new(bridge.Stats).Refused.Each(func(c bridge.Code, _ uint64) {

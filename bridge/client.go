@@ -128,17 +128,18 @@ func (c *Client) offer(sub *Subscription, e *Event) {
 }
 
 // fallBehind makes a live subscription catch up by itself from a log index on,
-// and from a place in a stream, up to which everything is written or queued.
-func (c *Client) fallBehind(sub *Subscription, cursor uint64, passed mark) {
+// and from places in streams, up to which everything is written or queued.
+func (c *Client) fallBehind(sub *Subscription, cursor uint64, passed ...mark) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if sub.phase == live {
-		c.fallBehindLocked(sub, cursor, passed)
+		c.fallBehindLocked(sub, cursor, passed...)
 	}
 }
 
-func (c *Client) fallBehindLocked(sub *Subscription, cursor uint64, passed mark) {
-	sub.phase, sub.cursor, sub.sought, sub.lapsed = behind, cursor, true, passed
+func (c *Client) fallBehindLocked(sub *Subscription, cursor uint64, passed ...mark) {
+	sub.phase, sub.cursor, sub.sought = behind, cursor, true
+	sub.lapsed = append(sub.lapsed[:0], passed...)
 	c.bridge.stats.FellBehind.Add(1)
 	c.wakeLocked()
 }

@@ -24,6 +24,9 @@
 //   - subscription: one client's interest in the subjects of a filter. It is
 //     live while the hub offers it each event, and behind while it reads for
 //     itself. A durable is a position that the broker keeps under a name.
+//   - queue: a subject of the queue stream, whose messages are jobs: each is
+//     given to one worker at a time, a client that works on the queue, under a
+//     lease. A job that nobody could do becomes a dead letter.
 //   - slot: a stream's place among the exposed ones. It outlives incarnations.
 //   - ring: the newest part of the [Log], in memory. gap: messages that a
 //     subscription wanted and that no longer exist.
@@ -123,12 +126,41 @@
 //	bridge.(*listener).hear         to each subscription with this filter
 //	bridge.(*Client).offer          and on as above; dropped if there is no room
 //
+// # Life of a job
+//
+// A job is published like an event, into the queue stream. Then:
+//
+//	bridge.(*queues).added          its watchers learn that it is queued
+//	bridge.(*Client).Work           a client becomes a worker
+//	jetstream.(*Broker).OpenQueue   one consumer for the whole cluster
+//	bridge.(*queue).join            it has room for jobs
+//	bridge.(*queue).pullLocked      as many are asked for, and no more
+//	jetstream.(*Broker).Pull        the server hands them out
+//	bridge.(*pull).take             or, after the last try, buries them
+//	bridge.(*queue).giveLocked      to workers with room, in turn
+//	bridge.(*queue).leaseLocked     with a lease each
+//	native.(Encoder).Job            the frame
+//	native.(*Session).settle        what the worker says of it
+//	bridge.(*Client).SettleJob      finds the lease
+//	bridge.(*lease).settle          refuses it when it comes too late
+//	bridge.(*queues).tell           the result is stored before the job is removed
+//	jetstream.(*Broker).Settle      which the server confirms
+//	bridge.(*lease).finish          the worker has room again
+//
+// When the worker says nothing, or is gone:
+//
+//	bridge.(*lease).end             its time is over, or
+//	bridge.(*lease).orphan          its socket is
+//	bridge.(*queues).giveBack       somebody else may try, or
+//	bridge.(*queues).bury           it was tried often enough: a dead letter
+//	bridge.(*queues).deadRequest    which is put back, or dropped, by request
+//
 // # Concurrency
 //
 // One goroutine for each stream's tail, one for each shard of the hub, one for
 // each history while somebody reads it, one for each client while there is
 // something to write; the client's own goroutine is the one that reads its
-// requests. Locks are taken in this order: a shard's or a listener's, then a
-// client's, then the log's. Nobody waits for the broker or a socket with one
-// of them held.
+// requests. Locks are taken in this order: a shard's, a listener's or a
+// queue's, then a lease's, then a client's, then the log's or the leases'.
+// Nobody waits for the broker or a socket with one of them held.
 package bridge

@@ -19,7 +19,7 @@ type hub struct {
 func newHub(log *Log, stats *Stats) *hub {
 	h := &hub{log: log, stats: stats, shards: make([]*shard, runtime.GOMAXPROCS(0))}
 	for i := range h.shards {
-		h.shards[i] = &shard{hub: h, wake: make(chan struct{}, 1)}
+		h.shards[i] = &shard{hub: h, wake: make(chan struct{}, 1), passed: make([]mark, len(log.streams))}
 	}
 	return h
 }
@@ -44,8 +44,9 @@ type shard struct {
 	// whatever is dispatched later will find it so.
 	begun atomic.Uint64
 
-	mu   sync.Mutex
-	subs trie[*Subscription]
+	mu     sync.Mutex
+	subs   trie[*Subscription]
+	passed []mark // by slot, the newest event of each stream that was dispatched
 }
 
 // run walks the log until stop is closed.
@@ -82,6 +83,7 @@ func (s *shard) dispatch(e *Event, lists [][]*Subscription) [][]*Subscription {
 	s.begun.Store(e.index)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.passed[e.Stream.Slot] = mark{e.Stream, e.Seq}
 	if e.notice {
 		s.subs.each(func(sub *Subscription) {
 			if sub.reads(e.Stream.Slot) {
@@ -110,7 +112,7 @@ func (s *shard) overrun() uint64 {
 	s.begun.Store(head)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.subs.each(func(sub *Subscription) { sub.client.fallBehind(sub, passed, mark{}) })
+	s.subs.each(func(sub *Subscription) { sub.client.fallBehind(sub, passed, s.passed...) })
 	return head + 1
 }
 

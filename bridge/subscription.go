@@ -42,7 +42,7 @@ type Subscription struct {
 	cursor  uint64         // log index up to which all is queued or written
 	owed    int            // events queued or written and not seen; only with credit
 	unseen  []mark         // those of them that are written, oldest first
-	lapsed  mark           // how far it was live when it fell behind; true once the queue is written
+	lapsed  []mark         // how far it was live when it fell behind; true once the queue is written
 	history *historyReader // not nil while waiting
 
 	place int // in the hub's trie; guarded by the shard

@@ -138,15 +138,16 @@ func (c *Client) deliver(w *writer, sub *Subscription, e *Event) {
 // something rare would begin again at its last event.
 func (c *Client) lapse(sub *Subscription) {
 	c.mu.Lock()
-	at := sub.lapsed
-	sub.lapsed = mark{}
-	c.mu.Unlock()
-	if at.stream == nil {
-		return
+	defer c.mu.Unlock()
+	for _, at := range sub.lapsed {
+		if at.stream == nil {
+			continue
+		}
+		if i := sub.at(at.stream.Slot); i >= 0 && sub.marks[i].stream == at.stream {
+			sub.marks[i].seq = max(sub.marks[i].seq, at.seq)
+		}
 	}
-	if m := &sub.marks[sub.at(at.stream.Slot)]; m.stream == at.stream {
-		m.seq = max(m.seq, at.seq)
-	}
+	sub.lapsed = sub.lapsed[:0]
 }
 
 // owe notes that an event with credit is on its way and not yet seen.

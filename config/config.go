@@ -74,6 +74,7 @@ type Queues struct {
 	MaxTries       int
 	Backoff        []time.Duration // after the first try, the second, …; the last one repeats
 	MaxJobs        int             // per queue
+	Replicas       int             // of all the streams of queues
 	ResumeGrace    time.Duration   // 0: a lost worker's jobs return at once
 	Events         string          // stream of progress, results and failures
 	EventsMaxAge   time.Duration   // 0: no limit

@@ -51,6 +51,7 @@ func parse(src Source) (*Config, *problems) {
 		}
 	}
 	c.decode(k, ps)
+	c.fitQueues()
 	c.validate(ps)
 	return c, ps
 }

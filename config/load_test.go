@@ -49,7 +49,7 @@ func TestDefaults(t *testing.T) {
 		}},
 		Queues: config.Queues{
 			Subjects: []string{"jobs.*"}, Stream: "JOBS", Lease: 30 * time.Second, MaxTries: 5,
-			Backoff: []time.Duration{time.Second, 5 * time.Second, 30 * time.Second}, MaxJobs: 100000,
+			Backoff: []time.Duration{time.Second, 5 * time.Second, 30 * time.Second}, MaxJobs: 100000, Replicas: 1,
 			Events: "JOB_EVENTS", EventsMaxAge: 168 * time.Hour, EventsMaxBytes: 1 << 30, DeadLetter: "DEAD", DeadMaxBytes: 1 << 30,
 		},
 		Auth: config.Auth{Anonymous: "dev"},
@@ -211,7 +211,8 @@ func TestFlagHint(t *testing.T) {
 // A variable that resembles no key belongs to a script around Jetway: it is
 // named, so that a mistake is seen, and nothing breaks.
 func TestStrayVariables(t *testing.T) {
-	c, err := config.ParseOnly(config.Source{Env: []string{"JETWAY_BIN=/usr/bin/jetway", "JETWAY_PORT=8080", "JETWAY_URL=ws://x/ws"}})
+	c, err := config.ParseOnly(config.Source{Env: []string{"JETWAY_BIN=/usr/bin/jetway", "JETWAY_PORT=8080", "JETWAY_URL=ws://x/ws",
+		"JETWAY_SUBJECT=jobs.r", "JETWAY_TRY=1", "JETWAY_POS=x-1"}}) // the last three: of "jetway work"
 	if err != nil {
 		t.Fatal(err)
 	}

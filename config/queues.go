@@ -44,6 +44,29 @@ func (q Queues) DeadSubjects() []string {
 	return list
 }
 
+// fitQueues makes the default sizes of job events and dead letters fit into
+// what a small store has left: who sizes the streams alone means that. What is
+// left of nothing is not reserved, and bounded by the store.
+func (c *Config) fitQueues() {
+	if !c.Queues.On() || c.NATS.URL != "" {
+		return
+	}
+	left := c.NATS.Embedded.MaxStore
+	for _, s := range c.Streams {
+		left -= min(s.MaxBytes, left)
+	}
+	share := left / 4
+	if share < mib {
+		share = 0
+	}
+	if !c.given("queues.events_max_bytes") {
+		c.Queues.EventsMaxBytes = min(c.Queues.EventsMaxBytes, share)
+	}
+	if !c.given("queues.dead_max_bytes") {
+		c.Queues.DeadMaxBytes = min(c.Queues.DeadMaxBytes, share)
+	}
+}
+
 func (c *Config) validateQueues(ps *problems) {
 	q := &c.Queues
 	if !q.On() {
@@ -142,6 +165,9 @@ func overlapping(a, b []string) (x, y string, ok bool) {
 
 func (c *Config) validateQueueNames(ps *problems) {
 	q := &c.Queues
+	if q.Replicas > 1 && c.NATS.URL == "" {
+		ps.add(c.at("queues.replicas"), "queues.replicas", "%d copies need a NATS cluster, the embedded server keeps 1: set nats.url, or write 1", q.Replicas)
+	}
 	taken := map[string]string{}
 	for i, s := range c.Streams {
 		taken[s.Name] = fmt.Sprintf("streams[%d].name", i)

@@ -125,9 +125,8 @@ func (r raw) refused(frame, id string, code bridge.Code, hint bool) {
 func deep(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
 
 // Every error code of the contract that this release can answer with, but for
-// those that need a state of their own (below). The rest belong to verbs that
-// are still to come: unauthenticated (auth; here only bye 4401), no_responders,
-// timeout, service (req), queue_full, lease_lost (work).
+// those that need a state of their own (below). The rest belongs to a verb that
+// is still to come: unauthenticated (auth; here only bye 4401).
 var badFrames = []struct {
 	name, frame string
 	id          string // what err names, as JSON text
@@ -176,12 +175,46 @@ var badFrames = []struct {
 	{"__proto__ as a verb (J04)", `{"__proto__":"events.a","id":1}`, `1`, "unknown_verb", true},
 	{"constructor as a verb (J04)", `{"constructor":"events.a","id":1}`, `1`, "unknown_verb", true},
 	{"auth", `{"auth":"t","id":1}`, `1`, "unknown_verb", true},
-	{"work", `{"work":"jobs.a","id":1}`, `1`, "unknown_verb", true},
-	{"ack", `{"ack":"l","id":1}`, `1`, "unknown_verb", true},
-	{"nak", `{"nak":"l","id":1}`, `1`, "unknown_verb", true},
-	{"wip", `{"wip":"l","id":1}`, `1`, "unknown_verb", true},
-	{"term", `{"term":"l","id":1}`, `1`, "unknown_verb", true},
-	{"req", `{"req":"svc.a","id":1,"data":1}`, `1`, "unknown_verb", true},
+
+	{"ack of no lease", `{"ack":"l","id":1}`, `1`, "lease_lost", true},
+	{"ack of no lease, silent", `{"ack":"l"}`, `"ack"`, "lease_lost", true},
+	{"nak of no lease", `{"nak":"l","id":1,"delay":"1s"}`, `1`, "lease_lost", true},
+	{"wip of no lease", `{"wip":"l","id":1,"data":1}`, `1`, "lease_lost", true},
+	{"term of no lease", `{"term":"l","id":1,"why":"x"}`, `1`, "lease_lost", true},
+	{"a lease that is a number", `{"ack":1,"id":1}`, `1`, "bad_frame", true},
+	{"delay is a number", `{"nak":"l","id":1,"delay":5}`, `1`, "bad_frame", true},
+	{"delay is negative", `{"nak":"l","id":1,"delay":"-5s"}`, `1`, "bad_frame", true},
+	{"delay is no duration", `{"nak":"l","id":1,"delay":"soon"}`, `1`, "bad_frame", true},
+	{"delay of two years", `{"nak":"l","id":1,"delay":"17520h"}`, `1`, "bad_frame", true},
+	{"why is an object", `{"nak":"l","id":1,"why":{}}`, `1`, "bad_frame", true},
+	{"a long why", `{"term":"l","id":1,"why":"` + strings.Repeat("x", 2000) + `"}`, `1`, "bad_frame", true},
+	{"work on what is no queue", `{"work":"events.a","id":1}`, `1`, "no_stream", true},
+	{"work on two tokens", `{"work":"jobs.a.b","id":1}`, `1`, "no_stream", true},
+	{"work without an id, the verb is named", `{"work":"events.a"}`, `"work"`, "no_stream", true},
+	{"work on a filter", `{"work":"jobs.*","id":1}`, `1`, "bad_subject", true},
+	{"work on all", `{"work":">","id":1}`, `1`, "bad_subject", true},
+	{"work on 1,000,000", `{"work":"jobs.a","id":1,"max":1000000}`, `1`, "bad_frame", true},
+	{"work on 1e6", `{"work":"jobs.a","id":1,"max":1e6}`, `1`, "bad_frame", true},
+	{"work on NATS", `{"work":"$JS.ACK.a","id":1}`, `1`, "forbidden", true},
+	{"sub to a queue", `{"sub":"jobs.a","id":1}`, `1`, "no_stream", true},
+	{"sub to all queues", `{"sub":"jobs.*","id":1}`, `1`, "no_stream", true},
+	{"pub of a job's event", `{"pub":"jobs.events.a.1","id":1,"data":1}`, `1`, "forbidden", true},
+	{"pub of a dead letter", `{"pub":"dead.jobs.a","id":1,"data":1}`, `1`, "forbidden", true},
+	{"a job with ttl", `{"pub":"jobs.a","id":1,"data":1,"ttl":"1s"}`, `1`, "bad_frame", true},
+	{"a job with if", `{"pub":"jobs.a","id":1,"data":1,"if":"abcdefgh-1"}`, `1`, "bad_frame", true},
+	{"a job later and later", `{"pub":"jobs.a","id":1,"data":1,"delay":"1s","at":"2030-01-02T15:04:05Z"}`, `1`, "bad_frame", true},
+	{"a job in a thousand years", `{"pub":"jobs.a","id":1,"data":1,"at":"3030-01-02T15:04:05Z"}`, `1`, "bad_frame", true},
+	{"at is no time", `{"pub":"jobs.a","id":1,"data":1,"at":"tomorrow"}`, `1`, "bad_frame", true},
+	{"an event later", `{"pub":"events.a","id":1,"data":1,"delay":"1s"}`, `1`, "no_stream", true},
+	{"req to a stream", `{"req":"events.a","id":1,"data":1}`, `1`, "bad_subject", true},
+	{"req to a queue", `{"req":"jobs.a","id":1,"data":1}`, `1`, "bad_subject", true},
+	{"req to a filter", `{"req":"svc.*","id":1}`, `1`, "bad_subject", true},
+	{"req to NATS", `{"req":"$JS.API.INFO","id":1}`, `1`, "forbidden", true},
+	{"req to nobody", `{"req":"svc.a","id":1,"data":1}`, `1`, "no_responders", false},
+	{"req for an hour", `{"req":"svc.a","id":1,"wait":"1h"}`, `1`, "bad_frame", true},
+	{"requeue of nothing", `{"req":"dead.requeue","id":1,"data":{"pos":"abcdefgh-1"}}`, `1`, "not_found", true},
+	{"requeue without a pos", `{"req":"dead.requeue","id":1}`, `1`, "bad_frame", true},
+	{"drop of no position", `{"req":"dead.drop","id":1,"data":{"pos":"x"}}`, `1`, "bad_position", false},
 
 	{"empty subject", `{"pub":"","id":1,"data":1}`, `1`, "bad_subject", true},
 	{"empty token", `{"pub":"events..a","id":1,"data":1}`, `1`, "bad_subject", true},
@@ -218,7 +251,7 @@ var badFrames = []struct {
 
 // Whatever a client sends, it is told what is wrong with it, and may go on.
 func TestBadFrames(t *testing.T) {
-	n := startNode(t, nodeOptions{interval: true})
+	n := startNode(t, nodeOptions{interval: true, queues: true})
 	for _, tt := range badFrames {
 		t.Run(tt.name, func(t *testing.T) {
 			r := dialRaw(t, n)
@@ -226,12 +259,14 @@ func TestBadFrames(t *testing.T) {
 			r.pings()
 		})
 	}
-	s, err := admin(t, n).Stream(t.Context(), "EVENTS")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if stored := s.CachedInfo().State.Msgs; stored != 0 {
-		t.Errorf("%d of them were stored", stored)
+	for _, name := range []string{"EVENTS", "JOBS", "JOBS_DELAYED", "JOB_EVENTS", "DEAD"} {
+		s, err := admin(t, n).Stream(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info := s.CachedInfo(); info.State.Msgs != 0 || name == "JOBS" && info.State.Consumers != 0 {
+			t.Errorf("%s has %d messages and %d consumers", name, info.State.Msgs, info.State.Consumers)
+		}
 	}
 }
 
@@ -287,7 +322,7 @@ func TestOddPayloadsPassUnchanged(t *testing.T) {
 func TestTenBadFramesInARow(t *testing.T) {
 	n := startNode(t, nodeOptions{interval: true})
 	r := dialRaw(t, n)
-	bad := []string{`no`, `{}`, `{"pub":1}`, `{"frob":1}`, `[]`, `{"req":"svc.a"}`, `{"pub":"events.a"}`, `{`, `{"sub":"events.a","max":-1}`, `{"id":[],"ping":1}`}
+	bad := []string{`no`, `{}`, `{"pub":1}`, `{"frob":1}`, `[]`, `{"auth":"t"}`, `{"pub":"events.a"}`, `{`, `{"sub":"events.a","max":-1}`, `{"id":[],"ping":1}`}
 	nine := func() {
 		for _, f := range bad[:9] {
 			if e := r.call(f); e["err"] == nil {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +25,13 @@ import (
 	"github.com/jetway-io/jetway/jetstream"
 )
 
-func TestMain(m *testing.M) { leaktest.Main(m) }
+// TestMain also is a worker's process, see workerMain.
+func TestMain(m *testing.M) {
+	if args := os.Getenv(workerEnv); args != "" {
+		workerMain(args)
+	}
+	leaktest.Main(m)
+}
 
 // node is a gateway; the first of a test brings the NATS server.
 type node struct {
@@ -44,9 +51,10 @@ type nodeOptions struct {
 	bridge   bridge.Options
 	gateway  gateway.Options // Anonymous nil lets anyone do anything
 	strict   bool            // refuse clients without a token
+	queues   bool            // jobs.*, with a lease of a second and three tries
 }
 
-var anyone = bridge.Permissions{Pub: []string{">"}, Sub: []string{">"}}
+var anyone = bridge.Permissions{Pub: []string{">"}, Sub: []string{">"}, Work: []string{">"}, Req: []string{">"}}
 
 func startNode(t testing.TB, o nodeOptions) *node {
 	t.Helper()
@@ -61,12 +69,20 @@ func startNode(t testing.TB, o nodeOptions) *node {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	n := &node{}
-	var err error
-	n.broker, err = jetstream.Open(ctx, jetstream.Options{
+	options := jetstream.Options{
 		Logger: logger, URL: o.nats, Streams: []jetstream.StreamConfig{o.stream},
 		Timeout:  30 * time.Second, // the test's own clients starve the server of its processors
 		Embedded: jetstream.EmbeddedOptions{StoreDir: o.store, SyncAlways: !o.interval, Listen: "127.0.0.1:0", MaxStore: 4 << 30},
-	})
+	}
+	if o.queues {
+		options.Queues = jetstream.QueueOptions{Stream: "JOBS", Subjects: []string{"jobs.*"}, Lease: time.Second, MaxJobs: 3}
+		options.Streams = append(options.Streams,
+			jetstream.StreamConfig{Name: "JOB_EVENTS", Subjects: []string{"jobs.events.>"}},
+			jetstream.StreamConfig{Name: "DEAD", Subjects: []string{"dead.jobs.*"}, DiscardNew: true})
+		o.bridge.Queues = bridge.QueueOptions{Lease: time.Second, MaxTries: 3, Backoff: []time.Duration{10 * time.Millisecond}}
+	}
+	var err error
+	n.broker, err = jetstream.Open(ctx, options)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,9 +37,12 @@ type Broker struct {
 	noDelay string          // why there is no delayed
 	life    context.Context // ends with Close
 	end     context.CancelFunc
-	wg      sync.WaitGroup // committers, watcher, mover, Follow calls
-	asks    asks           // waiting for an answer on acks
-	open    atomic.Bool    // Open has returned; streams and all below are there
+	wg      sync.WaitGroup     // committers, watcher, Follow calls
+	pulls   asks               // pulls under way
+	asks    asks               // waiting for an answer on acks
+	mover   sync.WaitGroup     // the mover; ends before all else
+	halt    context.CancelFunc // ends the mover
+	open    atomic.Bool        // Open has returned; streams and all below are there
 
 	mu     sync.Mutex
 	closed bool           // guarded by mu
@@ -91,7 +94,9 @@ func Open(ctx context.Context, o Options) (_ *Broker, err error) {
 	}
 	b.wg.Go(b.watch)
 	if b.delayed != nil {
-		b.wg.Go(b.moveDue)
+		var moving context.Context
+		moving, b.halt = context.WithCancel(b.life)
+		b.mover.Go(func() { b.moveDue(moving) })
 	}
 	b.open.Store(true)
 	return b, nil
@@ -176,6 +181,7 @@ func (b *Broker) onState(up bool) {
 		}
 	}
 	if !up {
+		b.pulls.abandon(errLost)
 		b.asks.abandon(errLost)
 	}
 }
@@ -291,12 +297,13 @@ func (b *Broker) shutdown(ctx context.Context) error {
 	for s := range subs {
 		s.stop()
 	}
+	b.stopJobs(ctx)
 	if b.nc != nil && b.nc.IsConnected() {
 		b.markAll(ctx)
 	}
 	b.end()
 	b.asks.close()
-	errs := []error{wait(ctx, &b.wg)}
+	errs := []error{wait(ctx, &b.wg), wait(ctx, &b.mover)}
 	for _, nc := range []*nats.Conn{b.nc, b.hist} {
 		if nc != nil {
 			nc.Close()
@@ -306,6 +313,19 @@ func (b *Broker) shutdown(ctx context.Context) error {
 		errs = append(errs, b.srv.stop(ctx))
 	}
 	return errors.Join(errs...)
+}
+
+// stopJobs takes no more jobs, and lets the mover finish those that it has.
+// Before anything else, as a message that is delivered to a broker that stops
+// is out until its ack_wait has passed.
+func (b *Broker) stopJobs(ctx context.Context) {
+	if b.halt != nil {
+		b.halt()
+	}
+	b.pulls.close()
+	ctx, cancel := context.WithTimeout(ctx, b.o.Timeout)
+	defer cancel()
+	_ = wait(ctx, &b.mover) // what it could not finish, it gives back
 }
 
 // wait waits for the broker's goroutines, or for ctx.

@@ -86,9 +86,8 @@ func newCommitter(b *Broker, s *stream) *committer {
 // Publish implements [bridge.Broker].
 func (b *Broker) Publish(p *bridge.Publication, done func(bridge.Receipt, error)) {
 	size := messageSize(p)
-	if most := b.nc.MaxPayload(); int64(size) > most {
-		done(bridge.Receipt{}, &bridge.Error{Code: bridge.CodeTooBig,
-			Msg: fmt.Sprintf("the message has %d bytes with its headers, NATS takes %d", size, most), Hint: "put the bulk elsewhere and publish a reference"})
+	if err := b.tooBig(size); err != nil {
+		done(bridge.Receipt{}, err)
 		return
 	}
 	if !p.NotBefore.IsZero() {
@@ -104,6 +103,16 @@ func (b *Broker) Publish(p *bridge.Publication, done func(bridge.Receipt, error)
 		return
 	}
 	done(bridge.Receipt{}, nil)
+}
+
+// tooBig returns an error for a message that NATS does not take.
+func (b *Broker) tooBig(size int) error {
+	most := b.nc.MaxPayload()
+	if int64(size) <= most {
+		return nil
+	}
+	return &bridge.Error{Code: bridge.CodeTooBig, Msg: fmt.Sprintf("the message has %d bytes with its headers, NATS takes %d", size, most),
+		Hint: "put the bulk elsewhere and send a reference"}
 }
 
 // message is a publication as NATS takes it.

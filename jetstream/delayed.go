@@ -30,6 +30,10 @@ const (
 	headTTL            = "Nats-TTL"
 )
 
+// dueHeaders is room for the headers that a job gets on its way into its
+// queue, their values excepted.
+const dueHeaders = 64
+
 // canSchedule reports whether a server of that version has message schedules.
 // An older one ignores the setting, and would keep such jobs for ever.
 func canSchedule(version string) bool {
@@ -72,8 +76,13 @@ func (b *Broker) delay(p *bridge.Publication, done func(bridge.Receipt, error)) 
 		return
 	}
 	q := b.scheduled(p)
-	s := b.delayed
-	s.committer.enqueue(&item{p: q, size: messageSize(q), deadline: time.Now().Add(b.o.Timeout), done: func(r bridge.Receipt, err error) {
+	s, size := b.delayed, messageSize(q)
+	// Later it has other headers: those of nats-server, and the mover's ID.
+	if err := b.tooBig(size + len(dueID(s, p.Name)) + dueHeaders); err != nil {
+		done(bridge.Receipt{}, err)
+		return
+	}
+	s.committer.enqueue(&item{p: q, size: size, deadline: time.Now().Add(b.o.Timeout), done: func(r bridge.Receipt, err error) {
 		if err == nil && !r.Duplicate {
 			s.held.Add(1)
 		}

@@ -1,12 +1,16 @@
-// Package jetstream implements [bridge.Broker] with NATS JetStream: an
-// embedded nats-server in this process, or a connection to an external one.
+// Package jetstream implements [bridge.Broker], [bridge.QueueBroker] and
+// [bridge.Requester] with NATS JetStream: an embedded nats-server in this
+// process, or a connection to an external one.
 //
 // # Place in the flow
 //
 // Upstream: Publish → committer.enqueue → committer.run → nats-server → ack →
 // done. Downstream: nats-server → tail.receive → Follower. History: Read and
-// its sisters → history connection → direct get. No NATS type appears in an
-// exported signature.
+// its sisters → history connection → direct get. Jobs: Publish as above; Pull →
+// nats-server → pull.receive → PullRequest.Take; Settle → ask → nats-server →
+// done. Delayed jobs: Publish → delay → the stream of delayed jobs → nats-server,
+// when their time has come → moveDue → Publish. Services: Request → ask → done.
+// No NATS type appears in an exported signature.
 //
 // # Invariants
 //
@@ -15,18 +19,26 @@
 //   - A tail hands over each sequence at most once, ascending, and says what it
 //     could not hand over; see tail.go.
 //   - A stream is never changed in a way that loses messages; see streams.go.
+//   - A job is removed only by a settlement, or by the TTL that it was
+//     published with. A message that arrives for a pull that has ended is given
+//     back at once. Jobs are not fenced; see settle.go.
+//   - A delayed job is in one of two streams until it is done. Between them it
+//     is moved at least once, and within the dedupe window stored once.
+//   - Only the jobs of a queue that is full are refused; see limit.go.
 //   - Another incarnation of a stream has another tag: it was made again, or
 //     its sequences went back; see incarnation.go.
 //
 // # Concurrency
 //
 // Everything exported is safe for concurrent use. Goroutines: one committer
-// per stream, one watcher for all streams, and one per Follow (the caller's).
-// nats.go adds its own. [Broker.Close] waits for all of them.
+// per stream, one watcher for all streams, one mover of delayed jobs, and one
+// per Follow (the caller's). Settlements and requests have a timer each and no
+// goroutine. nats.go adds its own, one of them per pull. [Broker.Close] waits
+// for all of them.
 //
 // # Connections
 //
-// Two: one for publishing, tails and control, one for history. nats-server
+// Two: one for publishing, tails, jobs, requests and control, one for history. nats-server
 // answers a direct get inside the loop that reads its client's connection, so
 // that a long read would hold up the publishes behind it.
 package jetstream

@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"context"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -47,4 +48,16 @@ func (b *Broker) ConfirmNone(ctx context.Context, slot int, filter string, seq u
 // LeaderLast asks the leader for the last message of a subject.
 func (b *Broker) LeaderLast(ctx context.Context, slot int, subject string) (uint64, error) {
 	return b.leaderSeq(ctx, b.streams[slot], leaderGet{LastFor: subject})
+}
+
+// Internals of the queues for table tests.
+var (
+	ConsumerName = consumerName
+	CanSchedule  = canSchedule
+)
+
+// QueueTimes are the durations of a queue's consumer for a lease.
+func QueueTimes(lease time.Duration) (pull, margin, ackWait time.Duration) {
+	t := timesOf(lease)
+	return t.pull, t.margin, t.ackWait
 }

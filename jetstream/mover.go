@@ -1,6 +1,7 @@
 package jetstream
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -27,23 +28,23 @@ const (
 // A job is acknowledged only after its queue has it. If that acknowledgement
 // gets lost, the job is moved again, with the same ID: within the dedupe window
 // the queue stores it once.
-func (b *Broker) moveDue() {
-	for b.life.Err() == nil {
-		err := b.openDue()
-		for err == nil {
+func (b *Broker) moveDue(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := b.openDue(ctx)
+		for err == nil && ctx.Err() == nil {
 			err = b.moveSome()
 		}
-		if b.life.Err() == nil {
+		if ctx.Err() == nil {
 			b.o.Logger.Debug("the mover of delayed jobs starts again", "err", err)
-			pause(b.life, moverPoll, nil)
+			pause(ctx, moverPoll, nil)
 		}
 	}
 }
 
 // openDue makes the consumer of due jobs. It has no inactive threshold: how
 // often a job was tried decides how long it waits for a full queue.
-func (b *Broker) openDue() error {
-	return b.openPuller(b.life, b.delayed, dueConsumer, dueSubject+">", map[string]any{
+func (b *Broker) openDue(ctx context.Context) error {
+	return b.openPuller(ctx, b.delayed, dueConsumer, dueSubject+">", map[string]any{
 		"description": "Jetway: brings delayed jobs into their queues when they are due",
 		// A job is out while it is published, which takes two timeouts at most.
 		"ack_wait": max(30*time.Second, moverPull+4*b.o.Timeout),
@@ -76,7 +77,7 @@ func (b *Broker) moveSome() error {
 func (b *Broker) move(m *nats.Msg, at meta, done func(error)) {
 	p := b.dueJob(m, at)
 	nak := func(after time.Duration) {
-		b.settle(m.Reply, settlement(bridge.Settlement{How: bridge.SettleNak, Delay: after}), done)
+		b.settleDue(m.Reply, bridge.Settlement{How: bridge.SettleNak, Delay: after}, done)
 	}
 	if !covers(b.queue.current().stream.Subjects, p.Subject) {
 		b.o.Logger.Error("a delayed job is for a queue that the stream of the queues does not hold any more: add it to the queues again, or remove the job",
@@ -87,7 +88,7 @@ func (b *Broker) move(m *nats.Msg, at meta, done func(error)) {
 	b.Publish(p, func(_ bridge.Receipt, err error) {
 		switch e := bridge.ErrorOf(err); {
 		case err == nil:
-			b.settle(m.Reply, settlement(bridge.Settlement{How: bridge.SettleAck}), func(err error) {
+			b.settleDue(m.Reply, bridge.Settlement{How: bridge.SettleAck}, func(err error) {
 				if err == nil {
 					b.delayed.held.Add(-1)
 				}
@@ -102,20 +103,38 @@ func (b *Broker) move(m *nats.Msg, at meta, done func(error)) {
 	})
 }
 
+// settleDue settles a due job. When Close has lost its patience, there are no
+// confirmations any more; what is left is sent all the same.
+func (b *Broker) settleDue(handle string, s bridge.Settlement, done func(error)) {
+	switch {
+	case b.life.Err() == nil:
+		b.settle(handle, settlement(s), done)
+	case s.How == bridge.SettleNak:
+		done(b.giveBack(handle))
+	default:
+		done(b.nc.Publish(handle, []byte(settlement(s))))
+	}
+}
+
 // dueJob is a due job as its queue takes it. Each queue is an owner of its own,
 // so that a full one holds up no other.
 func (b *Broker) dueJob(m *nats.Msg, at meta) *bridge.Publication {
 	p := &bridge.Publication{Slot: b.queue.slot, Subject: strings.TrimPrefix(m.Subject, dueSubject), Data: m.Data, Head: fields(m.Header), Owner: m.Subject}
-	// By its name rather than its sequence: a crash between storing it as due
-	// and removing its schedule makes it due twice, with two sequences.
 	name, ok := strings.CutPrefix(last(m.Header, headScheduler), delayedSubject)
 	if !ok {
 		name = fmt.Sprint("#", at.seq) // put there by hand
 	}
-	inc := b.delayed.current().stream
-	p.ID = fmt.Sprintf("due:%s:%s:%s", inc.Name, inc.Tag, name)
+	p.ID = dueID(b.delayed, name)
 	if ttl, err := time.ParseDuration(last(m.Header, headTTL)); err == nil {
 		p.TTL = ttl
 	}
 	return p
+}
+
+// dueID is the ID under which the mover stores a job. It has the job's name
+// rather than its sequence: a crash between storing it as due and removing its
+// schedule makes it due twice, with two sequences.
+func dueID(delayed *stream, name string) string {
+	inc := delayed.current().stream
+	return "due:" + inc.Name + ":" + inc.Tag + ":" + name
 }

@@ -58,7 +58,7 @@ func (p *pull) start() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	err := errStopping
-	if p.b.asks.add(p) {
+	if p.b.pulls.add(p) {
 		err = p.subscribe()
 	}
 	if err == nil {
@@ -105,8 +105,7 @@ func (p *pull) receive(m *nats.Msg) {
 	case !isMessage:
 		p.receiveStatus(m)
 	case p.over:
-		// Without a connection, ack_wait brings it back.
-		_ = p.b.nc.Publish(m.Reply, []byte("-NAK"))
+		_ = p.b.giveBack(m.Reply) // without a connection, ack_wait does that
 	default:
 		p.taken++
 		p.take(m, at, p.sent)
@@ -160,9 +159,10 @@ func (p *pull) late() {
 	p.check(nil)
 }
 
-// check finds out whether the consumer is there at all: nats-server does not
-// answer a pull from one that is not. If it is, the pull goes on, or fails if
-// there is a reason. The caller holds p.mu.
+// check finds out whether the consumer is there at all: of one that is not,
+// nats-server only says that nobody responds, as while a leader is elected. If
+// it is there, the pull goes on, or fails if there is a reason. The caller
+// holds p.mu.
 func (p *pull) check(why error) {
 	if !p.b.enter() {
 		return // Close abandons the pull
@@ -192,8 +192,11 @@ func (p *pull) unopened() error {
 
 func (p *pull) abandon(why error) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.finish(p.b.failed(why))
-	p.mu.Unlock()
+	if why == errStopping && p.sub != nil {
+		_ = p.sub.Drain() // what is on its way is given back
+	}
 }
 
 // fail ends a pull of which nothing more can come.
@@ -210,7 +213,7 @@ func (p *pull) finish(err error) {
 		return
 	}
 	p.over = true
-	p.b.asks.remove(p)
+	p.b.pulls.remove(p)
 	p.done(err)
 }
 

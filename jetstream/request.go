@@ -19,10 +19,8 @@ const (
 
 // Request implements [bridge.Requester].
 func (b *Broker) Request(r *bridge.Request, done func(*bridge.Event, error)) {
-	size := messageSize(&bridge.Publication{Data: r.Data, Head: r.Head})
-	if most := b.nc.MaxPayload(); int64(size) > most {
-		done(nil, &bridge.Error{Code: bridge.CodeTooBig, Msg: fmt.Sprintf("the request has %d bytes with its headers, NATS takes %d", size, most),
-			Hint: "put the bulk elsewhere and send a reference"})
+	if err := b.tooBig(messageSize(&bridge.Publication{Data: r.Data, Head: r.Head})); err != nil {
+		done(nil, err)
 		return
 	}
 	m := &nats.Msg{Subject: r.Subject, Data: r.Data, Header: headers(r.Head, 0)}

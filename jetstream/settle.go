@@ -19,7 +19,20 @@ import (
 // (nats-server issues 4786 and 6937, consumer.go processAck). So nothing can be
 // learned from the answer but that it was processed.
 func (b *Broker) Settle(j *bridge.Job, s bridge.Settlement, done func(error)) {
+	if s.How == bridge.SettleNak && s.Delay <= 0 {
+		// If this does not arrive, the next does not either, and says so.
+		_ = b.giveBack(j.Handle)
+	}
 	b.settle(j.Handle, settlement(s), done)
+}
+
+// giveBack returns a message that nobody works on, unconfirmed, so that it
+// comes again within milliseconds. nats-server forgets a nak without a delay
+// when it restarts, and leaves the job out until its ack_wait has passed; one
+// with a delay, however small, it stores. The jobs that a gateway with the
+// embedded server gives back as it stops would all be late.
+func (b *Broker) giveBack(handle string) error {
+	return b.nc.Publish(handle, []byte(settlement(bridge.Settlement{How: bridge.SettleNak, Delay: 1})))
 }
 
 // settle sends a settlement to where a message says that it wants it.

@@ -1,12 +1,22 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
 	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
+	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/gateway/native/client"
 )
 
@@ -22,6 +32,77 @@ func (m *Main) urlFlag(cmd *cobra.Command) *string {
 		}
 	}
 	return cmd.Flags().String("url", def, "where the gateway is; JETWAY_URL sets the default")
+}
+
+// headFlag adds --head to a command that sends headers.
+func headFlag(cmd *cobra.Command, head *map[string]string) {
+	cmd.Flags().StringToStringVar(head, "head", nil, "headers, name=value")
+}
+
+// headers are those of --head, in the order of their names.
+func headers(head map[string]string) []bridge.Field {
+	var list []bridge.Field
+	for _, name := range slices.Sorted(maps.Keys(head)) {
+		list = append(list, bridge.Field{Name: name, Value: head[name]})
+	}
+	return list
+}
+
+// asPayload is what a person typed, or a program printed, as it is sent: JSON
+// as it is, other text as a JSON string without the last line breaks, and what
+// is no text as bytes.
+func asPayload(data []byte) []byte {
+	if trimmed := bytes.TrimSpace(data); json.Valid(trimmed) {
+		return trimmed
+	}
+	if !utf8.Valid(data) {
+		return data
+	}
+	text, err := json.Marshal(string(bytes.TrimRight(data, "\r\n")))
+	if err != nil {
+		panic(err) // a string always marshals
+	}
+	return text
+}
+
+// readArg is the data of a command: the argument, or standard input to its end
+// for "-".
+func (m *Main) readArg(arg string) ([]byte, error) {
+	if arg != "-" {
+		return []byte(arg), nil
+	}
+	data, err := io.ReadAll(m.Stdin)
+	if err != nil {
+		return nil, fmt.Errorf("reading standard input: %w", err)
+	}
+	return data, nil
+}
+
+// saysRetry tells people that a connection was lost.
+func (m *Main) saysRetry(err error, after time.Duration) {
+	fmt.Fprintf(m.Stderr, "%v; trying again in %s\n", err, after.Round(100*time.Millisecond))
+}
+
+// printable is a text of somebody else's in one line, without what would move
+// the cursor of a terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// withClient connects to the gateway that a command with [Main.urlFlag] names,
+// for as long as f runs.
+func (m *Main) withClient(cmd *cobra.Command, f func(context.Context, *client.Client) error) error {
+	c, err := dial(cmd.Context(), cmd.Flag("url").Value.String())
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return f(cmd.Context(), c)
 }
 
 // dial connects to a gateway.

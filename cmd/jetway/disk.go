@@ -32,13 +32,7 @@ func fitDisk(c *config.Config, logger *slog.Logger) error {
 	if !ok {
 		return nil
 	}
-	var asked int64
-	for i := range c.Streams {
-		if !c.Given("streams") { // the default is one stream
-			c.Streams[i].MaxBytes = size / 2
-		}
-		asked += c.Streams[i].MaxBytes
-	}
+	asked := fitStore(c, size)
 	if asked > size {
 		return nil // for the broker to refuse, with the sizes
 	}
@@ -46,6 +40,30 @@ func fitDisk(c *config.Config, logger *slog.Logger) error {
 	logger.Warn("the disk has less room than the defaults take: less is kept",
 		"nats.embedded.max_store", config.FormatSize(size), "streams", config.FormatSize(asked))
 	return nil
+}
+
+// fitStore gives each default its share of a store, and returns what is
+// reserved: half for the events, an eighth each for job events and dead
+// letters, the rest for jobs and what NATS keeps for itself.
+func fitStore(c *config.Config, size int64) (reserved int64) {
+	for i := range c.Streams {
+		if !c.Given("streams") { // the default is one stream
+			c.Streams[i].MaxBytes = size / 2
+		}
+		reserved += c.Streams[i].MaxBytes
+	}
+	if !c.Queues.On() {
+		return reserved
+	}
+	for key, bytes := range map[string]*int64{
+		"queues.events_max_bytes": &c.Queues.EventsMaxBytes, "queues.dead_max_bytes": &c.Queues.DeadMaxBytes,
+	} {
+		if !c.Given(key) {
+			*bytes = min(*bytes, size/8)
+		}
+		reserved += *bytes
+	}
+	return reserved
 }
 
 // storeSize is what a store takes instead of a default that is larger than the

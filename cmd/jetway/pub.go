@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"time"
 
@@ -23,6 +22,8 @@ type pubFlags struct {
 	key    string
 	ttl    time.Duration
 	ifPos  string
+	delay  time.Duration
+	at     string
 	head   map[string]string
 	raw    bool
 	lines  bool
@@ -36,18 +37,26 @@ func newPubCmd(m *Main) *cobra.Command {
 		Short: "Publish an event, and wait until it is stored",
 		Long: `Publish an event, and wait until it is stored.
 
-DATA that is JSON is sent as it is, anything else as a JSON string; --raw sends
+DATA that is JSON is sent as it is, other text as a JSON string; --raw sends
 the bytes. "-", or nothing, reads standard input to its end; with --lines each
-line is an event of its own, many of them in flight at a time.`,
+line is an event of its own, many of them in flight at a time.
+
+An event on the subject of a queue is a job, and the answer says where to watch
+it. --delay and --at keep it out of the queue for a time, or until a moment.`,
 		Example: `  jetway pub events.chat.1 '{"text":"hello"}'
   jetway pub events.chat.1 hello --key 7f3a
   jetway pub events.files.1 - --raw < picture.png
-  seq 1000 | jetway pub events.numbers --lines`,
+  seq 1000 | jetway pub events.numbers --lines
+  jetway pub jobs.resize '{"image":7}'
+  jetway pub jobs.report '{"month":1}' --at 2030-02-01T06:00:00Z`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.url = cmd.Flag("url").Value.String()
 			if f.lines && (f.key != "" || f.ifPos != "") {
 				return usagef(cmd, "--key and --if are for one event, --lines for many")
+			}
+			if err := f.check(); err != nil {
+				return usagef(cmd, "%w", err)
 			}
 			return m.pub(cmd.Context(), f, args)
 		},
@@ -56,7 +65,9 @@ line is an event of its own, many of them in flight at a time.`,
 	cmd.Flags().StringVar(&f.key, "key", "", "idempotency key: the same key again is not stored again")
 	cmd.Flags().DurationVar(&f.ttl, "ttl", 0, "drop the event after this, in whole seconds")
 	cmd.Flags().StringVar(&f.ifPos, "if", "", "store it only if this is the position of the subject's last event")
-	cmd.Flags().StringToStringVar(&f.head, "head", nil, "headers, name=value")
+	cmd.Flags().DurationVar(&f.delay, "delay", 0, "keep the job out of its queue for this long")
+	cmd.Flags().StringVar(&f.at, "at", "", "keep the job out of its queue until then, an RFC 3339 time")
+	headFlag(cmd, &f.head)
 	cmd.Flags().BoolVar(&f.raw, "raw", false, "send the bytes as they are, not as JSON")
 	cmd.Flags().BoolVar(&f.lines, "lines", false, "an event for each line of standard input")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON object for each event")
@@ -73,11 +84,13 @@ func (m *Main) pub(ctx context.Context, f pubFlags, args []string) error {
 	if f.lines {
 		return m.pubLines(ctx, c, f, subject)
 	}
-	data := []byte(nil)
-	if len(args) == 2 && args[1] != "-" {
-		data = []byte(args[1])
-	} else if data, err = io.ReadAll(m.Stdin); err != nil {
-		return fmt.Errorf("reading standard input: %w", err)
+	arg := "-"
+	if len(args) == 2 {
+		arg = args[1]
+	}
+	data, err := m.readArg(arg)
+	if err != nil {
+		return err
 	}
 	ack, err := c.Publish(ctx, subject, f.payload(data), f.options())
 	if err != nil {
@@ -88,11 +101,22 @@ func (m *Main) pub(ctx context.Context, f pubFlags, args []string) error {
 
 // options are those of every event.
 func (f pubFlags) options() client.PubOptions {
-	o := client.PubOptions{Key: f.key, TTL: f.ttl, If: f.ifPos}
-	for name, value := range f.head {
-		o.Head = append(o.Head, bridge.Field{Name: name, Value: value})
+	at, _ := time.Parse(time.RFC3339, f.at) // checked, or empty
+	return client.PubOptions{Key: f.key, TTL: f.ttl, If: f.ifPos, Delay: f.delay, At: at, Head: headers(f.head)}
+}
+
+// check says what is wrong with --delay and --at.
+func (f pubFlags) check() error {
+	_, err := time.Parse(time.RFC3339, f.at)
+	switch {
+	case f.at != "" && f.delay != 0:
+		return errors.New("--delay is a time from now on and --at a moment: give one of them")
+	case f.at != "" && err != nil:
+		return fmt.Errorf("--at %q is not a time: write it as 2030-02-01T06:00:00Z", f.at)
+	case f.delay < 0:
+		return fmt.Errorf("--delay %s is not over zero: write how long to wait, such as 10m", f.delay)
 	}
-	return o
+	return nil
 }
 
 // payload is the data as it is sent.
@@ -100,14 +124,7 @@ func (f pubFlags) payload(data []byte) []byte {
 	if f.raw {
 		return data
 	}
-	if trimmed := bytes.TrimSpace(data); json.Valid(trimmed) {
-		return trimmed
-	}
-	text, err := json.Marshal(string(bytes.TrimRight(data, "\n")))
-	if err != nil {
-		panic(err) // a string always marshals
-	}
-	return text
+	return asPayload(data)
 }
 
 func (m *Main) printAck(f pubFlags, ack client.Ack) error {
@@ -115,14 +132,17 @@ func (m *Main) printAck(f pubFlags, ack client.Ack) error {
 	switch {
 	case f.asJSON:
 		err = json.NewEncoder(m.Stdout).Encode(struct {
-			OK  bool   `json:"ok"`
-			Pos string `json:"pos,omitempty"`
-			Dup bool   `json:"dup,omitempty"`
-		}{true, ack.Pos, ack.Dup})
+			OK    bool   `json:"ok"`
+			Pos   string `json:"pos,omitempty"`
+			Dup   bool   `json:"dup,omitempty"`
+			Watch string `json:"watch,omitempty"`
+		}{true, ack.Pos, ack.Dup, ack.Watch})
 	case ack.Pos == "":
 		_, err = fmt.Fprintln(m.Stdout, "sent; no stream stores this subject")
 	case ack.Dup:
 		_, err = fmt.Fprintf(m.Stdout, "%s (already stored under this key)\n", ack.Pos)
+	case ack.Watch != "":
+		_, err = fmt.Fprintf(m.Stdout, "%s (watch it on %s)\n", ack.Pos, ack.Watch)
 	default:
 		_, err = fmt.Fprintln(m.Stdout, ack.Pos)
 	}

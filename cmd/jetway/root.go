@@ -70,14 +70,24 @@ working directory if it is there, then from JETWAY_ variables, then from flags.`
 		newServeCmd(m),
 		newPubCmd(m),
 		newSubCmd(m),
+		newWorkCmd(m),
+		newReqCmd(m),
+		newDeadCmd(m),
 		newCheckCmd(m),
 		newConfigCmd(m),
 		newVersionCmd(m),
 	)
-	for _, cmd := range root.Commands() {
-		cmd.Args = asUsage(cmd.Args)
-	}
+	usageErrors(root)
 	return root
+}
+
+// usageErrors makes what is wrong with arguments an error of usage, in all
+// commands below.
+func usageErrors(parent *cobra.Command) {
+	for _, cmd := range parent.Commands() {
+		cmd.Args = asUsage(cmd.Args)
+		usageErrors(cmd)
+	}
 }
 
 // defaultCommand is what runs when none is named.

@@ -56,6 +56,17 @@ func TestCommandLine(t *testing.T) {
 			stderr: "JETWAY_DRIAN: sets no known key: did you mean JETWAY_DRAIN?\n"},
 		{name: "named file is missing", args: []string{"config", "--config", "x.yaml"}, code: exitFailed, stderr: "x.yaml: cannot be read"},
 		{name: "empty file name", file: "drain: 5s", args: []string{"config", "--config="}, stdout: "drain: 10s # default\n"},
+		{name: "unknown command below another", args: []string{"dead", "lst"}, code: exitUsage, stderr: `jetway: unknown command "lst": did you mean "ls"?`},
+		{name: "no ID", args: []string{"dead", "drop"}, code: exitUsage, stderr: `run "jetway dead drop --help" for help`},
+		{name: "two queues", args: []string{"dead", "requeue", "--all", "a", "b"}, code: exitUsage, stderr: "--all takes at most one QUEUE"},
+		{name: "no jobs at a time", args: []string{"work", "jobs.r", "--max", "0"}, code: exitUsage, stderr: "--max 0: write how many"},
+		{name: "no command for jobs", args: []string{"work", "jobs.r", "--exec", ""}, code: exitUsage, stderr: "--exec is empty"},
+		{name: "no queue", args: []string{"work"}, code: exitUsage, stderr: `run "jetway work --help" for help`},
+		{name: "no subject", args: []string{"req"}, code: exitUsage, stderr: `run "jetway req --help" for help`},
+		{name: "negative wait", args: []string{"req", "s", "--wait", "-1s"}, code: exitUsage, stderr: "--wait -1s is not over zero"},
+		{name: "two times to publish", args: []string{"pub", "s", "1", "--delay", "1s", "--at", "2030-01-02T03:04:05Z"}, code: exitUsage, stderr: "give one of them"},
+		{name: "no time to publish", args: []string{"pub", "s", "1", "--at", "tomorrow"}, code: exitUsage, stderr: `--at "tomorrow" is not a time`},
+		{name: "negative delay", args: []string{"pub", "s", "1", "--delay", "-1s"}, code: exitUsage, stderr: "--delay -1s is not over zero"},
 		{name: "version", args: []string{"version"}, stdout: "nats-server  "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -100,11 +111,16 @@ func TestDefaultCommand(t *testing.T) {
 
 // Help without an example is help that has to be tried out.
 func TestEveryCommandHasAnExample(t *testing.T) {
-	for _, cmd := range (&Main{}).newRoot().Commands() {
-		if cmd.Example == "" || cmd.Short == "" {
-			t.Errorf("%s has no example or no short text", cmd.CommandPath())
+	var check func(parent *cobra.Command)
+	check = func(parent *cobra.Command) {
+		for _, cmd := range parent.Commands() {
+			if cmd.Example == "" || cmd.Short == "" {
+				t.Errorf("%s has no example or no short text", cmd.CommandPath())
+			}
+			check(cmd)
 		}
 	}
+	check((&Main{}).newRoot())
 }
 
 func TestVersion(t *testing.T) {

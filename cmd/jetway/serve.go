@@ -147,11 +147,11 @@ func brokerOptions(c *config.Config, logger *slog.Logger) jetstream.Options {
 		})
 	}
 	if q := c.Queues; q.On() {
-		o.Queues = jetstream.QueueOptions{Stream: q.Stream, Subjects: q.Subjects, Lease: q.Lease, MaxJobs: int64(q.MaxJobs)}
+		o.Queues = jetstream.QueueOptions{Stream: q.Stream, Subjects: q.Subjects, Lease: q.Lease, MaxJobs: int64(q.MaxJobs), Replicas: q.Replicas}
 		o.Streams = append(o.Streams,
-			jetstream.StreamConfig{Name: q.Events, Subjects: q.EventSubjects(), MaxAge: q.EventsMaxAge, MaxBytes: q.EventsMaxBytes, Dedupe: onceWithin(q.EventsMaxAge)},
+			jetstream.StreamConfig{Name: q.Events, Subjects: q.EventSubjects(), MaxAge: q.EventsMaxAge, MaxBytes: q.EventsMaxBytes, Dedupe: onceWithin(q.EventsMaxAge), Replicas: q.Replicas},
 			// A dead letter that would push out another one stays in its queue.
-			jetstream.StreamConfig{Name: q.DeadLetter, Subjects: q.DeadSubjects(), MaxBytes: q.DeadMaxBytes, Dedupe: onceWithin(0), DiscardNew: true})
+			jetstream.StreamConfig{Name: q.DeadLetter, Subjects: q.DeadSubjects(), MaxBytes: q.DeadMaxBytes, Dedupe: onceWithin(0), Replicas: q.Replicas, DiscardNew: true})
 	}
 	return o
 }

@@ -61,7 +61,7 @@ func (m *Main) sub(ctx context.Context, f subFlags, filter string) error {
 	p := &printer{main: m, flags: f, progress: progress{w: m.Stderr}}
 	retry := func(err error, after time.Duration) {
 		p.progress.end()
-		fmt.Fprintf(m.Stderr, "%v; trying again in %s\n", err, after.Round(100*time.Millisecond))
+		m.saysRetry(err, after)
 	}
 	err := client.Follow(ctx, f.url, client.Options{OnRetry: retry}, filter, f.opts, p.print)
 	p.progress.end()
@@ -115,12 +115,6 @@ func (p *printer) event(msg client.Message) error {
 		Head map[string]string `json:"head,omitempty"`
 		Data json.RawMessage   `json:"data,omitempty"`
 		B64  []byte            `json:"b64,omitempty"`
-	}{Msg: msg.Subject, Pos: msg.Pos, Time: msg.Time, Data: msg.Data, B64: msg.Binary}
-	for _, h := range msg.Head {
-		if line.Head == nil {
-			line.Head = map[string]string{}
-		}
-		line.Head[h.Name] = h.Value
-	}
+	}{Msg: msg.Subject, Pos: msg.Pos, Time: msg.Time, Head: headMap(msg.Head), Data: msg.Data, B64: msg.Binary}
 	return json.NewEncoder(p.main.Stdout).Encode(line)
 }
