@@ -111,7 +111,7 @@ func (j *job) hold() (ctx context.Context, stop func()) {
 				return
 			case asked := <-tick.C:
 				// Only a flush says that the server has heard it.
-				if j.msg.InProgress() == nil && j.nc.FlushWithContext(ctx) == nil {
+				if j.msg.InProgress() == nil && j.nc.FlushTimeout(most/4) == nil && ctx.Err() == nil {
 					lapse.Reset(most - time.Since(asked))
 				}
 			}
