@@ -97,6 +97,8 @@ var rules = []struct {
 		func(pkg string) bool { return within(pkg, "cmd") }, directImports},
 	{"examples use the public packages only", []string{"examples"},
 		func(pkg string) bool { return within(pkg, "config", "internal") }, directImports},
+	{"a worker on a queue is a plain NATS client", []string{"examples/jobs/worker"},
+		func(pkg string) bool { return strings.HasPrefix(pkg, module) }, allImports},
 }
 
 func allImports(p goPackage) []string    { return p.Deps }

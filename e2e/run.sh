@@ -22,6 +22,9 @@ if [ -z "${JETWAY_BIN:-}" ]; then
 	JETWAY_BIN=$tmp/jetway
 fi
 export JETWAY_BIN
+(cd .. && go build -o "$tmp/jobs-worker" ./examples/jobs/worker)
+JOBS_WORKER_BIN=$tmp/jobs-worker
+export JOBS_WORKER_BIN
 
 [ -d node_modules ] || npm ci --no-audit --no-fund
 

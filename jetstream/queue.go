@@ -17,7 +17,9 @@ import (
 
 // queueTimes are the durations of a queue's consumer. A job is handed out at
 // some moment of a pull, so that ack_wait must cover the pull on top of the
-// lease; the margin covers timers, and clocks that are set while jobs are out.
+// lease; the margin covers timers, and that nats-server stores in whole seconds,
+// some moments later, since when a job is out: after it was killed, it may give
+// the job out again more than a second early.
 type queueTimes struct {
 	pull    time.Duration // how long a pull waits for jobs
 	margin  time.Duration
@@ -26,7 +28,7 @@ type queueTimes struct {
 
 func timesOf(lease time.Duration) queueTimes {
 	clamp := func(d, low, high time.Duration) time.Duration { return min(max(d, low), high) }
-	t := queueTimes{pull: clamp(lease/4, 100*time.Millisecond, 5*time.Second), margin: clamp(lease/10, 100*time.Millisecond, 2*time.Second)}
+	t := queueTimes{pull: clamp(lease/4, 100*time.Millisecond, 5*time.Second), margin: clamp(lease/10, 1250*time.Millisecond, 2*time.Second)}
 	t.ackWait = lease + t.pull + t.margin
 	return t
 }

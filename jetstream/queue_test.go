@@ -149,8 +149,8 @@ func TestConsumerName(t *testing.T) {
 
 func TestQueueTimes(t *testing.T) {
 	for lease, want := range map[time.Duration]string{
-		100 * time.Millisecond: "100ms 100ms 300ms",
-		10 * time.Second:       "2.5s 1s 13.5s",
+		100 * time.Millisecond: "100ms 1.25s 1.45s",
+		10 * time.Second:       "2.5s 1.25s 13.75s",
 		30 * time.Second:       "5s 2s 37s",
 		time.Hour:              "5s 2s 1h0m7s",
 	} {

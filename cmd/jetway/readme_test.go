@@ -51,16 +51,22 @@ func (s *screen) find(t *testing.T, pattern string) string {
 	}
 }
 
-// quickStart returns the arguments of the README's "go run ./cmd/jetway …".
-func quickStart(t *testing.T) [][]string {
+// commandsOf returns the arguments of each "go run ./cmd/jetway …" that the
+// README has between two texts.
+func commandsOf(t *testing.T, from, to string) [][]string {
 	t.Helper()
-	text, err := os.ReadFile("../../README.md")
+	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, text, ok := strings.Cut(string(readme), from)
+	text, _, ended := strings.Cut(text, to)
+	if !ok || !ended {
+		t.Fatalf("the README has no %q and then %q", from, to)
+	}
 	var commands [][]string
 	word := regexp.MustCompile(`'[^']*'|\S+`)
-	for _, m := range regexp.MustCompile("(?m)^go run ./cmd/jetway(.*)$").FindAllStringSubmatch(string(text), -1) {
+	for _, m := range regexp.MustCompile("(?m)^go run ./cmd/jetway(.*)$").FindAllStringSubmatch(text, -1) {
 		var args []string
 		for _, w := range word.FindAllString(m[1], -1) {
 			args = append(args, strings.Trim(w, "'"))
@@ -73,27 +79,21 @@ func quickStart(t *testing.T) [][]string {
 // TestReadmeQuickStart runs the very commands of the README's quick start: the
 // server, a subscriber, a publisher. Only the ports differ, by variables.
 func TestReadmeQuickStart(t *testing.T) {
-	commands := quickStart(t)
+	commands := commandsOf(t, "\n## Quick start\n", "\n### ")
 	if len(commands) != 3 || len(commands[0]) != 0 || commands[1][0] != "sub" || commands[2][0] != "pub" {
 		t.Fatalf("the quick start has changed: %q", commands)
 	}
 	t.Chdir(t.TempDir())
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	start := func(env []string, args []string) (*screen, *screen, chan int) {
-		out, problems, code := newScreen(), newScreen(), make(chan int, 1)
-		m := &Main{Stdin: strings.NewReader(""), Stdout: out, Stderr: problems, Env: env}
-		go func() { code <- m.Run(ctx, args) }()
-		return out, problems, code
-	}
-	env := []string{"JETWAY_LISTEN=127.0.0.1:0", "JETWAY_ADMIN_LISTEN=127.0.0.1:0", "JETWAY_NATS_EMBEDDED_LISTEN=127.0.0.1:0"}
-	server, problems, served := start(env, commands[0])
+	start := starter(ctx)
+	server, problems, served := start(anyPort, commands[0])
 	url := server.find(t, `clients +(ws://\S+)`)
 	server.find(t, `page +http://`)
 	server.find(t, `data +\./jetway-data \(sync: always`)
 	server.find(t, `open to +everyone who reaches 127\.0\.0\.1`)
 
-	env = []string{"JETWAY_URL=" + url}
+	env := []string{"JETWAY_URL=" + url}
 	subscriber, _, subscribed := start(env, commands[1])
 	publisher, _, published := start(env, commands[2])
 	if code := <-published; code != exitDone {
@@ -115,6 +115,51 @@ func TestReadmeQuickStart(t *testing.T) {
 	}
 	if code := <-served; code != exitDone {
 		t.Errorf("serve: exit code %d: %s", code, problems.text.String())
+	}
+}
+
+// anyPort are variables for a server beside others.
+var anyPort = []string{"JETWAY_LISTEN=127.0.0.1:0", "JETWAY_ADMIN_LISTEN=127.0.0.1:0", "JETWAY_NATS_EMBEDDED_LISTEN=127.0.0.1:0"}
+
+// starter returns what starts a command, until ctx ends.
+func starter(ctx context.Context) func(env, args []string) (out, problems *screen, code chan int) {
+	return func(env, args []string) (*screen, *screen, chan int) {
+		out, problems, code := newScreen(), newScreen(), make(chan int, 1)
+		m := &Main{Stdin: strings.NewReader(""), Stdout: out, Stderr: problems, Env: env}
+		go func() { code <- m.Run(ctx, args) }()
+		return out, problems, code
+	}
+}
+
+// TestReadmeJobs runs the very commands that the README shows of jobs.
+func TestReadmeJobs(t *testing.T) {
+	commands := commandsOf(t, "\n**Jobs.**", "A page that submits jobs")
+	if len(commands) != 4 || commands[0][0] != "pub" || commands[1][0] != "work" || commands[2][0] != "sub" || commands[3][0] != "dead" {
+		t.Fatalf("the README has changed: %q", commands)
+	}
+	t.Chdir(t.TempDir())
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	start := starter(ctx)
+	server, problems, served := start(anyPort, nil)
+	env := []string{"JETWAY_URL=" + server.find(t, `clients +(ws://\S+)`)}
+	pub, _, published := start(env, commands[0])
+	if code := <-published; code != exitDone {
+		t.Errorf("pub: exit code %d", code)
+	}
+	pub.find(t, `jobs\.events\.resize\.1`)
+	_, _, worked := start(env, commands[1])
+	sub, _, subscribed := start(env, commands[2])
+	sub.find(t, `(?s)"queued".*"active".*"done".*"data":\{"done":true\}`)
+	_, _, listed := start(env, commands[3])
+	if code := <-listed; code != exitDone {
+		t.Errorf("dead ls: exit code %d", code)
+	}
+	stop()
+	for what, code := range map[string]chan int{"work": worked, "sub": subscribed, "serve": served} {
+		if c := <-code; c != exitDone {
+			t.Errorf("%s: exit code %d: %s", what, c, problems.text.String())
+		}
 	}
 }
 

@@ -225,7 +225,9 @@ func (s *service) announce(m *Main) {
 	fmt.Fprintln(m.Stdout, "Jetway is ready.")
 	if c.Auth.Anonymous == devRole {
 		line("page", "%s://%s/", http, address)
-		line("jobs", "%[1]s://%[2]s/jobs, with a worker at %[1]s://%[2]s/jobs/worker", http, address)
+		if c.Queues.On() {
+			line("jobs", "%[1]s://%[2]s/jobs, with a worker at %[1]s://%[2]s/jobs/worker", http, address)
+		}
 	}
 	line("clients", "%s://%s/ws", ws, address)
 	if admin := s.server.AdminAddr(); admin != nil {

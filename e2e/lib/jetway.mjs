@@ -20,24 +20,28 @@ export async function freePort() {
 
 export class Jetway {
   // `config`: the text of a jetway.yaml. `bare`: no flags and no file at all, as in the README's quick start.
-  constructor({ config = '', port, bare = false } = {}) {
+  // `nats`: microservices can join, at `natsURL`.
+  constructor({ config = '', port, bare = false, nats = false } = {}) {
     this.dir = tempDir();
     this.port = port;
     this.config = config;
     this.bare = bare;
+    this.nats = nats;
     this.output = '';
     this.kills = 0;
   }
 
   get host() { return `127.0.0.1:${this.port}`; }
   get url() { return `http://${this.host}/`; }
+  get natsURL() { return `nats://127.0.0.1:${this.natsPort}`; }
   get ws() { return `ws://${this.host}/ws`; }
 
   // Starts it, on the same port and store as before if it ran before, and returns when it is ready.
   async start() {
     if (!BIN.length) throw new Error('JETWAY_BIN is not set: start the tests with run.sh');
     this.port ??= this.bare ? 8080 : await freePort();
-    const args = this.bare ? [] : ['serve', '--listen', this.host, '--admin.listen', '', '--nats.embedded.listen', '', '--nats.embedded.store_dir', path.join(this.dir, 'store')];
+    if (this.nats) this.natsPort ??= await freePort();
+    const args = this.bare ? [] : ['serve', '--listen', this.host, '--admin.listen', '', '--nats.embedded.listen', this.nats ? `127.0.0.1:${this.natsPort}` : '', '--nats.embedded.store_dir', path.join(this.dir, 'store')];
     if (this.config) {
       fs.writeFileSync(path.join(this.dir, 'e2e.yaml'), this.config);
       args.push('--config', path.join(this.dir, 'e2e.yaml'));

@@ -10,7 +10,7 @@
 
 const QUEUE = 'jobs.resize';
 const STEPS = 10;                                  // parts of a job, each with its own progress
-const PAUSE = { well: 80, slow: 900, fail: 150, silent: 150 }; // ms per step, so that there is something to watch
+const PAUSE = { well: 80, slow: 600, fail: 60, silent: 60 }; // ms per step, so that there is something to watch
 const MIN_WIDTH = 8, MAX_WIDTH = 4096, MAX_PIXELS = 50_000_000;
 const BACKOFF = { first: 300, max: 15_000 };
 const HELLO_TIMEOUT = 10_000, PROBE_TIMEOUT = 4_000;
