@@ -36,6 +36,10 @@ func (c *Config) Warnings() []string {
 	if c.Limits.MaxMessageBytes > c.Log.MaxBytes {
 		warn("log.max_bytes", "is less than limits.max_message_bytes (%s): larger events are not kept in memory; raise it", FormatSize(c.Limits.MaxMessageBytes))
 	}
+	if n := c.SocketIO.MaxHTTPBufferSize; c.SocketIO.On() && n > c.Log.MaxBytes {
+		warn("log.max_bytes", "is less than socketio.max_http_buffer_size (%s): larger events are not kept in memory; raise it", FormatSize(n))
+	}
+	c.mapWarnings(warn)
 	return out
 }
 
