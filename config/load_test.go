@@ -244,3 +244,23 @@ func TestStrayVariables(t *testing.T) {
 		t.Errorf("a warning about the client commands' variable: %s", got)
 	}
 }
+
+// hardening.md H02: no name forges a line, whether of a variable or of a role.
+func TestNamesAreOneLine(t *testing.T) {
+	for _, env := range []string{"JETWAY_LISTN\nx=1", "JETWAY_ROLES={\"a\\nb\": {pub: [\"x y\"]}}"} {
+		_, err := config.ParseOnly(config.Source{Env: []string{env}})
+		joined, ok := err.(interface{ Unwrap() []error })
+		if !ok {
+			t.Errorf("%q: got %v", env, err)
+			continue
+		}
+		for _, p := range joined.Unwrap() {
+			if strings.ContainsAny(p.Error(), "\n\r\x1b") {
+				t.Errorf("%q: more than one line: %q", env, p)
+			}
+		}
+	}
+	if got := strings.Join(load(t, config.Source{Env: []string{"JETWAY_ZZZZZZZZZZ\n\x1b[2J=1"}}).Warnings(), ""); got == "" || strings.ContainsAny(got, "\n\x1b") {
+		t.Errorf("got %q", got)
+	}
+}

@@ -10,10 +10,10 @@ import (
 func (c *Config) Warnings() []string {
 	var out []string
 	warn := func(key, format string, args ...any) {
-		out = append(out, (&Problem{Where: c.at(key).String(), Key: key, Msg: fmt.Sprintf(format, args...), at: c.at(key)}).Error())
+		out = append(out, (&Problem{Where: c.at(key).String(), Key: key, Msg: oneLine(fmt.Sprintf(format, args...)), at: c.at(key)}).Error())
 	}
 	for _, name := range c.stray {
-		out = append(out, name+": sets no key of Jetway's; it is ignored")
+		out = append(out, oneLine(name)+": sets no key of Jetway's; it is ignored")
 	}
 	anonymous := c.Auth.Anonymous
 	switch {
