@@ -4,6 +4,8 @@ import (
 	"net"
 	"strings"
 	"time"
+
+	"github.com/jetway-io/jetway/bridge"
 )
 
 // Config is the validated configuration. Sizes are in bytes. The meaning,
@@ -18,6 +20,8 @@ type Config struct {
 	Queues                   Queues
 	Auth                     Auth
 	Roles                    map[string]Role // by name
+	SocketIO                 SocketIO
+	Bridge                   Bridge
 	Limits                   Limits
 	Log                      Log
 	DurableInactiveThreshold time.Duration
@@ -92,6 +96,55 @@ type Auth struct {
 // token "{user}" stands for the name of the user.
 type Role struct {
 	Pub, Sub, Work, Req []string
+}
+
+// SocketIO is the endpoint for Socket.IO clients.
+type SocketIO struct {
+	Path              string   // "" turns it off
+	Recovery          string   // one of the words below
+	Namespaces        []string // with "/" only if it is listed
+	SessionTTL        time.Duration
+	PingInterval      time.Duration
+	PingTimeout       time.Duration
+	ConnectTimeout    time.Duration
+	UpgradeTimeout    time.Duration
+	MaxHTTPBufferSize int64
+	Parser            string // one of the words below
+	Cookie            string // name; "": none
+}
+
+// How Socket.IO clients learn their position.
+const (
+	RecoveryTrailing = "trailing"
+	RecoveryEvent    = "event"
+	RecoveryOff      = "off"
+)
+
+// How Socket.IO packets are written.
+const (
+	ParserAuto    = "auto"
+	ParserJSON    = "json"
+	ParserMsgpack = "msgpack"
+)
+
+// On reports whether Socket.IO clients can connect.
+func (s SocketIO) On() bool { return s.Path != "" }
+
+// Bridge says what the events of Socket.IO clients are on the side of NATS.
+type Bridge struct {
+	Connect Connect
+	Map     []bridge.MapRule // [bridge.NewMapping] takes them
+}
+
+// Connect is what happens when a Socket.IO client connects.
+type Connect struct {
+	Subscribe []ConnectSubscription
+}
+
+// ConnectSubscription is one subscription of each client.
+type ConnectSubscription struct {
+	Subject string // [bridge.UserFilter] takes it: may have "{user}"
+	From    string // [bridge.SubscribeRequest] has the same
 }
 
 // Limits bound what clients can use.

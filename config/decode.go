@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/jetway-io/jetway/bridge"
 )
 
 // set parses a value, which is a string, a []string or a *yaml.Node, into the
@@ -16,8 +18,11 @@ func (c *Config) set(k Key, value any, at origin, ps *problems) {
 	switch f := k.field(c).(type) {
 	case *string:
 		*f = value.(string)
-		if k.Kind == Address && *f != "" {
+		switch {
+		case k.Kind == Address && *f != "":
 			err = checkAddress(*f)
+		case k.Kind == Choice:
+			err = k.choose(*f)
 		}
 	case *[]string:
 		*f = asList(value)
@@ -40,6 +45,14 @@ func (c *Config) set(k Key, value any, at origin, ps *problems) {
 		if n := asNode(k, value, at, ps); n != nil {
 			*f = c.streams(n, at, ps)
 		}
+	case *[]ConnectSubscription:
+		if n := asNode(k, value, at, ps); n != nil {
+			*f = c.subscriptions(n, at, ps)
+		}
+	case *[]bridge.MapRule:
+		if n := asNode(k, value, at, ps); n != nil {
+			*f = c.mapRules(n, at, ps)
+		}
 	case *map[string]Role:
 		if n := asNode(k, value, at, ps); n != nil {
 			c.roles(n, *f, at, ps)
@@ -55,7 +68,7 @@ func (c *Config) set(k Key, value any, at origin, ps *problems) {
 // checks that need several keys do not report a consequence of it.
 func (c *Config) restore(k Key) {
 	var none problems
-	if k.Kind != Streams && k.Kind != Roles {
+	if !k.nodes() {
 		c.set(k, k.Default, origin{}, &none)
 	}
 }
@@ -72,6 +85,14 @@ func (k Key) number(s string) (n int64, err error) {
 		return 0, err
 	}
 	return n, k.bounds(n, format)
+}
+
+func (k Key) choose(s string) error {
+	if slices.Contains(k.choices, s) {
+		return nil
+	}
+	last := len(k.choices) - 1
+	return fmt.Errorf("is not known: write %s or %s", strings.Join(k.choices[:last], ", "), k.choices[last])
 }
 
 func (k Key) duration(s string) (time.Duration, error) {
@@ -114,7 +135,7 @@ func asNode(k Key, value any, at origin, ps *problems) *yaml.Node {
 		return nil
 	}
 	if err := yaml.Unmarshal([]byte(text), &doc); err != nil || len(doc.Content) == 0 {
-		ps.add(at, k.Path, "is not YAML or JSON text: write it on one line, as %s", k.Default)
+		ps.add(at, k.Path, "is not YAML or JSON text: write it on one line, as %s", example(k))
 		return nil
 	}
 	if aliased(doc.Content[0], at, k.Path, ps) {
@@ -160,23 +181,33 @@ var streamFields = []string{"name", "subjects", "max_age", "max_bytes", "dedupe"
 // streams reads the list of streams. Fields that are not given have their
 // defaults; that the required ones are there is checked later, with the rest.
 func (c *Config) streams(n *yaml.Node, at origin, ps *problems) []Stream {
+	const one = "{name: EVENTS, subjects: [events.>]}"
+	return eachItem(c, n, at, "streams", one, ps, func(item *yaml.Node, path string, here origin) (Stream, bool) {
+		if item.Kind != yaml.MappingNode {
+			ps.add(here, path, "is a mapping: write %s", one)
+			return Stream{}, false
+		}
+		return c.stream(item, path, here, ps), true
+	})
+}
+
+// eachItem reads the items of a list that has no scalars, and notes where they
+// are. It returns none if one of them cannot be read: the places of the others
+// would not be those in the file.
+func eachItem[T any](c *Config, n *yaml.Node, at origin, key, one string, ps *problems, read func(item *yaml.Node, path string, here origin) (T, bool)) []T {
 	if n.Kind != yaml.SequenceNode {
-		ps.add(at, "streams", "is a list: write - {name: EVENTS, subjects: [events.>]}")
+		ps.add(at, key, "is a list: write - %s", one)
 		return nil
 	}
-	list, all := []Stream{}, true
+	list, all := []T{}, true
 	for i, item := range n.Content {
-		path, here := fmt.Sprintf("streams[%d]", i), at.onLine(item.Line)
+		path, here := fmt.Sprintf("%s[%d]", key, i), at.onLine(item.Line)
 		c.origins[path] = here
-		if item.Kind != yaml.MappingNode {
-			ps.add(here, path, "is a mapping: write {name: EVENTS, subjects: [events.>]}")
-			all = false
-			continue
-		}
-		list = append(list, c.stream(item, path, here, ps))
+		v, ok := read(item, path, here)
+		list, all = append(list, v), all && ok
 	}
 	if !all {
-		return nil // their places would not be those in the file
+		return nil
 	}
 	return list
 }

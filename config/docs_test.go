@@ -38,7 +38,10 @@ func table() string {
 	b.WriteString("| key | unit | default | meaning | variable |\n|---|---|---|---|---|\n")
 	cell := strings.NewReplacer("|", `\|`, "\n", " ")
 	for _, k := range config.Keys() {
-		def, env := "required", "–"
+		def, env := "none", "–"
+		if strings.Contains(k.Doc, "required") {
+			def = "required"
+		}
 		if k.Default != "" {
 			def = "`" + k.Default + "`"
 		} else if k.Env() != "" {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/jetway-io/jetway/bridge"
 )
 
 // Effective writes the configuration as a file: every key, with the place that
@@ -83,20 +85,51 @@ func (c *Config) node(k Key) *yaml.Node {
 		return list
 	case *[]Stream:
 		return streamsNode(*f)
+	case *[]ConnectSubscription:
+		return subscriptionsNode(*f)
+	case *[]bridge.MapRule:
+		return mapRulesNode(*f)
 	}
 	return c.rolesNode()
 }
 
 func streamsNode(streams []Stream) *yaml.Node {
-	list := &yaml.Node{Kind: yaml.SequenceNode}
-	if len(streams) == 0 {
-		list.Style = yaml.FlowStyle
-	}
+	list := blockList(len(streams))
 	for _, s := range streams {
 		list.Content = append(list.Content, pairs(
 			"name", text(s.Name), "subjects", flowList(s.Subjects),
 			"max_age", bare(formatDuration(s.MaxAge)), "max_bytes", bare(FormatSize(s.MaxBytes)),
 			"dedupe", bare(formatDuration(s.Dedupe)), "replicas", bare(strconv.Itoa(s.Replicas))))
+	}
+	return list
+}
+
+func subscriptionsNode(subscriptions []ConnectSubscription) *yaml.Node {
+	list := blockList(len(subscriptions))
+	for _, s := range subscriptions {
+		list.Content = append(list.Content, pairs("subject", text(s.Subject), "from", text(s.From)))
+	}
+	return list
+}
+
+func mapRulesNode(rules []bridge.MapRule) *yaml.Node {
+	list := blockList(len(rules))
+	for _, r := range rules {
+		n := pairs("event", text(r.Event), "subject", text(r.Subject))
+		if r.Key != nil {
+			n.Content = append(n.Content, text("key"), bare(strconv.Itoa(*r.Key)))
+		}
+		list.Content = append(list.Content, n)
+	}
+	return list
+}
+
+// blockList is a list with an item on each line, which has a form without
+// items, too.
+func blockList(items int) *yaml.Node {
+	list := &yaml.Node{Kind: yaml.SequenceNode}
+	if items == 0 {
+		list.Style = yaml.FlowStyle
 	}
 	return list
 }

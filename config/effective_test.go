@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/config"
 )
 
@@ -67,6 +68,8 @@ func normal(c config.Config) config.Config {
 		roles[name] = r
 	}
 	c.Roles, c.Streams = roles, append([]config.Stream{}, c.Streams...)
+	c.Bridge.Connect.Subscribe = append([]config.ConnectSubscription{}, c.Bridge.Connect.Subscribe...)
+	c.Bridge.Map = append([]bridge.MapRule{}, c.Bridge.Map...)
 	return c
 }
 
@@ -109,6 +112,13 @@ func TestWarnings(t *testing.T) {
 		{"any origin", `allowed_origins: ["*"]`, []string{`jetway.yaml:1: allowed_origins: with "*", any web page`}},
 		{"NATS in public", "nats: {embedded: {listen: 0.0.0.0:4222}}", []string{"jetway.yaml:1: nats.embedded.listen: everyone"}},
 		{"admin on a private network", "admin: {listen: 10.1.2.3:8081}", []string{"jetway.yaml:1: admin.listen: everyone"}},
+		{"large Socket.IO messages", "socketio: {max_http_buffer_size: 32MiB}\nlog: {max_bytes: 16MiB}",
+			[]string{"jetway.yaml:2: log.max_bytes: is less than socketio.max_http_buffer_size (32MiB)"}},
+		{"no Socket.IO", `socketio: {path: "", max_http_buffer_size: 32MiB}`, nil},
+		{"one direction", "bridge:\n  map:\n    - {event: notice, subject: a.notice}\n    - {event: notice, subject: b.notice}",
+			[]string{`jetway.yaml:4: bridge.map[1].event: "notice" is published by rule 0, to "a.notice"`}},
+		{"another name", "bridge:\n  map:\n    - {event: message, subject: chat.general}\n    - {event: \"chat:{room}\", subject: \"chat.{room}\"}",
+			[]string{`jetway.yaml:4: bridge.map[1].subject: has subjects in common with rule 0: they arrive as "message", not as "chat:{room}"`}},
 		{"small log", "log: {max_bytes: 1MiB}\nlimits: {max_message_bytes: 2MiB}", []string{"jetway.yaml:1: log.max_bytes: is less"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

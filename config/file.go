@@ -16,7 +16,8 @@ var errNoMarshal = errors.New("config: the file parser does not write")
 
 // fileParser is a [koanf.Parser] that knows the keys. It refuses unknown and
 // repeated ones, notes the line of each, and hands on only what is known:
-// scalars as their text, lists as []string, streams and roles as *yaml.Node.
+// scalars as their text, lists as []string, what is made of mappings as
+// *yaml.Node.
 type fileParser struct {
 	name     string
 	origins  map[string]origin
@@ -122,9 +123,10 @@ func (p *fileParser) value(full string, n *yaml.Node, at origin) any {
 		return p.mapping(n, full)
 	}
 	p.origins[full] = at
-	switch k.Kind {
-	case Streams, Roles:
+	if k.nodes() {
 		return n
+	}
+	switch k.Kind {
 	case List, Durations:
 		if list, ok := stringList(n, at, full, p.problems); ok {
 			return list

@@ -13,8 +13,8 @@ func RegisterFlags(flags *pflag.FlagSet) {
 		if k.field == nil {
 			continue
 		}
-		flags.Var(&flagValue{kind: k.Kind, text: k.Default}, k.Flag(), k.Doc)
-		if k.Kind == Streams || k.Kind == Roles || k.Default == anonymousDefault || k.Default == "[]" {
+		flags.Var(&flagValue{key: k, text: k.Default}, k.Flag(), k.Doc)
+		if k.nodes() || k.Default == anonymousDefault || k.Default == "[]" {
 			flags.Lookup(k.Flag()).DefValue = "" // too long for a help text, or said in its own words there
 		}
 	}
@@ -22,7 +22,7 @@ func RegisterFlags(flags *pflag.FlagSet) {
 
 // flagValue holds the text of one flag.
 type flagValue struct {
-	kind Kind
+	key  Key
 	text string
 }
 
@@ -31,13 +31,15 @@ func (v *flagValue) Set(s string) error { v.text = s; return nil }
 
 // Type is what the help shows for the value.
 func (v *flagValue) Type() string {
-	switch v.kind {
-	case Streams, Roles:
+	switch {
+	case v.key.nodes():
 		return "yaml"
-	case Sync:
+	case v.key.Kind == Choice:
+		return strings.Join(v.key.choices, "|")
+	case v.key.Kind == Sync:
 		return "always|duration"
 	}
-	return string(v.kind)
+	return string(v.key.Kind)
 }
 
 // FlagHint is the end of a sentence that refuses an unknown flag, given

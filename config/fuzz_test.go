@@ -24,6 +24,7 @@ func FuzzLoad(f *testing.F) {
 		f.Add(text, "JETWAY_STREAMS=[]")
 	}
 	f.Add([]byte("drain: 1s"), `JETWAY_ROLES={"a": {"pub": ["x"]}}`)
+	f.Add([]byte("socketio: {recovery: off}"), `JETWAY_BRIDGE_MAP=[{"event": "a:{b}", "subject": "c.{b}", "key": 1}]`)
 	f.Fuzz(func(t *testing.T, text []byte, env string) {
 		if text == nil {
 			text = []byte{}

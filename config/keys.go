@@ -1,6 +1,10 @@
 package config
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/jetway-io/jetway/bridge"
+)
 
 // Kind is the form of a key's value.
 type Kind string
@@ -18,6 +22,10 @@ const (
 	Rate      Kind = "rate" // 1000/s, 60/m
 	Streams   Kind = "list of streams"
 	Roles     Kind = "roles by name"
+	Choice    Kind = "word" // one of a few, which the key's Doc names
+	// Subscriptions are what clients are subscribed to on connect.
+	Subscriptions Kind = "list of subscriptions"
+	Mappings      Kind = "list of mappings"
 )
 
 // Key is one entry of the configuration.
@@ -27,12 +35,23 @@ type Key struct {
 	Default string // as it is written in a file
 	Doc     string // one sentence, lower case
 
-	field    func(*Config) any // pointer to the field; nil inside streams and roles
+	field    func(*Config) any // pointer to the field; nil inside streams, roles and mappings
 	min, max int64             // bounds of Count and Size
+	choices  []string          // of Choice
+}
+
+// nodes reports whether the value is made of mappings: one that a later layer
+// gives as YAML or JSON text.
+func (k Key) nodes() bool {
+	switch k.Kind {
+	case Streams, Roles, Subscriptions, Mappings:
+		return true
+	}
+	return false
 }
 
 // Env is the name of the variable that sets the key, "" for the keys inside
-// of streams and roles: those are set as a whole.
+// of streams, roles, subscriptions and mappings: those are set as a whole.
 func (k Key) Env() string {
 	if k.field == nil {
 		return ""
@@ -137,6 +156,42 @@ var keys = []Key{
 		Doc: "subject filters of queues that may be worked on"},
 	{Path: "roles.<name>.req", Kind: List, Default: "[]",
 		Doc: "subject filters that requests may be sent to"},
+	{Path: "socketio.path", Kind: Text, Default: "/socket.io/", field: func(c *Config) any { return &c.SocketIO.Path },
+		Doc: `where Socket.IO clients connect; begins and ends with a slash; "" turns Socket.IO off`},
+	{Path: "socketio.recovery", Kind: Choice, Default: RecoveryTrailing, choices: []string{RecoveryTrailing, RecoveryEvent, RecoveryOff}, field: func(c *Config) any { return &c.SocketIO.Recovery },
+		Doc: "how a client learns its position: trailing: the last argument of each event, as Socket.IO's own recovery does; event: a jetway:cursor event, arguments stay as they are; off: not at all, and nothing is recovered"},
+	{Path: "socketio.namespaces", Kind: List, Default: "[/]", field: func(c *Config) any { return &c.SocketIO.Namespaces },
+		Doc: "the namespaces there are; each begins with a slash; clients of others are refused"},
+	{Path: "socketio.session_ttl", Kind: Duration, Default: "24h", field: func(c *Config) any { return &c.SocketIO.SessionTTL },
+		Doc: "how long after a disconnect a client can recover its session"},
+	{Path: "socketio.ping_interval", Kind: Duration, Default: "25s", field: func(c *Config) any { return &c.SocketIO.PingInterval },
+		Doc: "how often a Socket.IO client is asked whether it is there; told to the client"},
+	{Path: "socketio.ping_timeout", Kind: Duration, Default: "20s", field: func(c *Config) any { return &c.SocketIO.PingTimeout },
+		Doc: "how long its answer may take; told to the client, which gives up after both without a ping"},
+	{Path: "socketio.connect_timeout", Kind: Duration, Default: "45s", field: func(c *Config) any { return &c.SocketIO.ConnectTimeout },
+		Doc: "a connection that has joined no namespace by then is closed"},
+	{Path: "socketio.upgrade_timeout", Kind: Duration, Default: "10s", field: func(c *Config) any { return &c.SocketIO.UpgradeTimeout },
+		Doc: "how long the change from polling to WebSocket may take"},
+	{Path: "socketio.max_http_buffer_size", Kind: Size, Default: "1MB", min: kib, max: maxFrame, field: func(c *Config) any { return &c.SocketIO.MaxHTTPBufferSize },
+		Doc: "one message or one POST of a Socket.IO client; a larger message closes its connection, a larger POST is refused"},
+	{Path: "socketio.parser", Kind: Choice, Default: ParserAuto, choices: []string{ParserAuto, ParserJSON, ParserMsgpack}, field: func(c *Config) any { return &c.SocketIO.Parser },
+		Doc: "how packets are written: json, msgpack (socket.io-msgpack-parser), or auto: as the client's first one is"},
+	{Path: "socketio.cookie", Kind: Text, field: func(c *Config) any { return &c.SocketIO.Cookie },
+		Doc: "name of a cookie with the connection's id, for load balancers that keep a client at one gateway; empty: none"},
+	{Path: "bridge.connect.subscribe", Kind: Subscriptions, Default: "[]", field: func(c *Config) any { return &c.Bridge.Connect.Subscribe },
+		Doc: "what each Socket.IO client is subscribed to when it connects, as far as its roles allow: subject filters, or {subject, from}"},
+	{Path: "bridge.connect.subscribe[].subject", Kind: Text,
+		Doc: "subject filter; the token {user} stands for the user; required"},
+	{Path: "bridge.connect.subscribe[].from", Kind: Text, Default: "new",
+		Doc: "where a new session starts: new, first, last, last:10, -10m, a time, or a position"},
+	{Path: "bridge.map", Kind: Mappings, Default: "[]", field: func(c *Config) any { return &c.Bridge.Map },
+		Doc: "names of Socket.IO events that are not their subjects; the first rule that matches is used, in both directions"},
+	{Path: "bridge.map[].event", Kind: Text,
+		Doc: "pattern of the event's name: text with captures, such as order:{id}; required"},
+	{Path: "bridge.map[].subject", Kind: Text,
+		Doc: "pattern of the subject, with the same captures as whole tokens, such as events.orders.{id}; {user} is the client's own user; required"},
+	{Path: "bridge.map[].key", Kind: Count, max: bridge.MaxKeyArgument,
+		Doc: "which argument is the idempotency key, no payload; 0 is the first; without it, none is"},
 	{Path: "limits.max_clients", Kind: Count, Default: "100000", min: 1, max: 10 * million, field: func(c *Config) any { return &c.Limits.MaxClients },
 		Doc: "connections at a time; further ones are refused"},
 	{Path: "limits.max_message_bytes", Kind: Size, Default: "1MiB", min: kib, max: maxFrame, field: func(c *Config) any { return &c.Limits.MaxMessageBytes },
@@ -175,7 +230,7 @@ const defaultRoles = `{` +
 
 // later are keys that are documented and belong to later releases. They get a
 // sentence of their own: nobody should look for a typing error.
-var later = []string{"socketio", "bridge", "auth.jwt", "auth.callout", "nats.embedded.cluster", "limits.auth_timeout"}
+var later = []string{"auth.jwt", "auth.callout", "nats.embedded.cluster", "limits.auth_timeout"}
 
 // keyAt returns the key with this path.
 func keyAt(path string) (Key, bool) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/config"
 )
 
@@ -58,6 +59,10 @@ func TestDefaults(t *testing.T) {
 			"user": {Pub: []string{"events.chat.>", "jobs.*"}, Sub: []string{"events.chat.>", "events.users.{user}.>"},
 				Work: []string{}, Req: []string{"svc.>"}},
 		},
+		SocketIO: config.SocketIO{Path: "/socket.io/", Recovery: config.RecoveryTrailing, Namespaces: []string{"/"}, SessionTTL: 24 * time.Hour,
+			PingInterval: 25 * time.Second, PingTimeout: 20 * time.Second, ConnectTimeout: 45 * time.Second, UpgradeTimeout: 10 * time.Second,
+			MaxHTTPBufferSize: 1_000_000, Parser: config.ParserAuto},
+		Bridge: config.Bridge{Connect: config.Connect{Subscribe: []config.ConnectSubscription{}}, Map: []bridge.MapRule{}},
 		Limits: config.Limits{MaxClients: 100000, MaxMessageBytes: 1 << 20, MaxSubscriptions: 100, PublishRate: 1000,
 			PerAddress: 1000, MaxDurables: 100},
 		Log:                      config.Log{MaxMessages: 100000, MaxBytes: 64 << 20},
@@ -82,7 +87,8 @@ func TestLayers(t *testing.T) {
 	src.Env = []string{"JETWAY_LISTEN=127.0.0.1:2", "JETWAY_LIMITS_MAX_CLIENTS=2", "JETWAY_ADMIN_LISTEN=", "HOME=/x",
 		"JETWAY_ALLOWED_ORIGINS=https://b.example, https://c.example",
 		`JETWAY_STREAMS=[{"name":"E","subjects":["e.>"]}]`, "JETWAY_ROLES={dev: {pub: [a]}}",
-		"JETWAY_QUEUES_BACKOFF=2s, 1m", "JETWAY_QUEUES_SUBJECTS=[work.*, jobs.resize]"}
+		"JETWAY_QUEUES_BACKOFF=2s, 1m", "JETWAY_QUEUES_SUBJECTS=[work.*, jobs.resize]",
+		`JETWAY_BRIDGE_MAP=[{"event":"chat message","subject":"events.chat","key":0}]`, "JETWAY_SOCKETIO_NAMESPACES=/, /chat"}
 	c = load(t, src)
 	if c.Listen != "127.0.0.1:2" || c.Limits.MaxClients != 2 || c.Drain != time.Second || c.Admin.Listen != "" {
 		t.Errorf("the environment over the file: %+v", c)
@@ -93,13 +99,21 @@ func TestLayers(t *testing.T) {
 	if q := c.Queues; !slices.Equal(q.Backoff, []time.Duration{2 * time.Second, time.Minute}) || !slices.Equal(q.Subjects, []string{"work.*", "jobs.resize"}) {
 		t.Errorf("queues: %+v", q)
 	}
+	if m := c.Bridge.Map; len(m) != 1 || m[0].Event != "chat message" || m[0].Key == nil || *m[0].Key != 0 || !slices.Equal(c.SocketIO.Namespaces, []string{"/", "/chat"}) {
+		t.Errorf("mapping: %+v, namespaces: %q", m, c.SocketIO.Namespaces)
+	}
 	if r := c.Roles["dev"]; !slices.Equal(r.Pub, []string{"a"}) || len(r.Sub) != 0 {
 		t.Errorf("a role is replaced as a whole, got %+v", r)
 	}
-	src.Flags = flags(t, "--listen=127.0.0.1:3", "--nats.embedded.store_dir", "/x", "--config", "y", "--allowed_origins=")
+	src.Flags = flags(t, "--listen=127.0.0.1:3", "--nats.embedded.store_dir", "/x", "--config", "y", "--allowed_origins=",
+		"--bridge.map=[]", "--bridge.connect.subscribe=[events.news.>, {subject: 'e.{user}.>', from: first}]", "--socketio.recovery=off")
 	c = load(t, src)
 	if c.Listen != "127.0.0.1:3" || c.Limits.MaxClients != 2 || c.NATS.Embedded.StoreDir != "/x" || len(c.AllowedOrigins) != 0 {
 		t.Errorf("flags over the environment: %+v", c)
+	}
+	want := []config.ConnectSubscription{{Subject: "events.news.>", From: "new"}, {Subject: "e.{user}.>", From: "first"}}
+	if len(c.Bridge.Map) != 0 || !slices.Equal(c.Bridge.Connect.Subscribe, want) || c.SocketIO.Recovery != config.RecoveryOff {
+		t.Errorf("flags over the environment: %+v, %+v", c.Bridge, c.SocketIO)
 	}
 }
 
@@ -130,6 +144,10 @@ func TestProblemsOutsideTheFile(t *testing.T) {
 		{name: "streams as text", env: []string{"JETWAY_STREAMS=EVENTS"}, want: `JETWAY_STREAMS: streams: is a list: write - {name: EVENTS, subjects: [events.>]}`},
 		{name: "backoff in units of nothing", env: []string{"JETWAY_QUEUES_BACKOFF=1,5"}, want: `JETWAY_QUEUES_BACKOFF: queues.backoff: "1, 5" is not a list of durations: write them with ms, s, m, h or d, such as [1s, 5s, 30s]`},
 		{name: "broken text", env: []string{"JETWAY_ROLES={"}, want: `JETWAY_ROLES: roles: is not YAML or JSON text: write it on one line, as {dev: {`},
+		{name: "mapping as text", args: []string{"--bridge.map=a"}, want: `--bridge.map: is a list: write - {event: "order:{id}", subject: "events.orders.{id}"}`},
+		{name: "broken mapping", env: []string{"JETWAY_BRIDGE_MAP=[{"}, want: `JETWAY_BRIDGE_MAP: bridge.map: is not YAML or JSON text: write it on one line, as [{event: "order:{id}"`},
+		{name: "inside of a mapping", env: []string{"JETWAY_BRIDGE_MAP=[{event: a, subject: b.>}]"}, want: `JETWAY_BRIDGE_MAP: bridge.map[0].subject: wildcards cannot be published to`},
+		{name: "word", args: []string{"--socketio.parser=xml"}, want: `--socketio.parser: "xml" is not known: write auto, json or msgpack`},
 		{name: "inside of text", args: []string{"--streams=[{name: a, subjects: [b.>], dedupe: x}]"}, want: `--streams: streams[0].dedupe: "x" is not a duration`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -200,7 +218,7 @@ func TestFlagHint(t *testing.T) {
 	flags(t).VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
 	for name, want := range map[string]string{
 		"listn": ": did you mean --listen?", "store-dir": ": did you mean --nats.embedded.store_dir?",
-		"socketio.path": `: "socketio" is not available in this release`, "queues.leas": ": did you mean --queues.lease?", "conifg": ": did you mean --config?", "zzzzzzzz": "",
+		"auth.jwt.secret": `: "auth.jwt" is not available in this release`, "socketio.pth": ": did you mean --socketio.path?", "queues.leas": ": did you mean --queues.lease?", "conifg": ": did you mean --config?", "zzzzzzzz": "",
 	} {
 		if got := config.FlagHint(name, known); got != want {
 			t.Errorf("%s: got %q, want %q", name, got, want)
@@ -224,5 +242,25 @@ func TestStrayVariables(t *testing.T) {
 	}
 	if strings.Contains(got, "JETWAY_URL") {
 		t.Errorf("a warning about the client commands' variable: %s", got)
+	}
+}
+
+// hardening.md H02: no name forges a line, whether of a variable or of a role.
+func TestNamesAreOneLine(t *testing.T) {
+	for _, env := range []string{"JETWAY_LISTN\nx=1", "JETWAY_ROLES={\"a\\nb\": {pub: [\"x y\"]}}"} {
+		_, err := config.ParseOnly(config.Source{Env: []string{env}})
+		joined, ok := err.(interface{ Unwrap() []error })
+		if !ok {
+			t.Errorf("%q: got %v", env, err)
+			continue
+		}
+		for _, p := range joined.Unwrap() {
+			if strings.ContainsAny(p.Error(), "\n\r\x1b") {
+				t.Errorf("%q: more than one line: %q", env, p)
+			}
+		}
+	}
+	if got := strings.Join(load(t, config.Source{Env: []string{"JETWAY_ZZZZZZZZZZ\n\x1b[2J=1"}}).Warnings(), ""); got == "" || strings.ContainsAny(got, "\n\x1b") {
+		t.Errorf("got %q", got)
 	}
 }

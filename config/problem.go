@@ -54,7 +54,7 @@ func (p *Problem) Error() string {
 	if p.Key == "" || p.at.layer == fromFlag && p.Key == p.at.name {
 		return p.Where + ": " + p.Msg
 	}
-	return p.Where + ": " + p.Key + ": " + p.Msg
+	return p.Where + ": " + oneLine(p.Key) + ": " + p.Msg
 }
 
 // problems collects.
@@ -63,7 +63,7 @@ type problems struct{ list []*Problem }
 // add notes a problem. An empty key means that the message names the thing.
 func (ps *problems) add(at origin, key, format string, args ...any) {
 	ps.list = append(ps.list, &Problem{
-		Where: at.String(), Line: at.line, Key: key, Msg: oneLine(fmt.Sprintf(format, args...)), at: at,
+		Where: oneLine(at.String()), Line: at.line, Key: key, Msg: oneLine(fmt.Sprintf(format, args...)), at: at,
 	})
 }
 

@@ -191,7 +191,12 @@ func formatCount(n int64) string { return strconv.FormatInt(n, 10) }
 
 // example is a value of the key that is right.
 func example(k Key) string {
-	if k.Default == "" {
+	switch {
+	case k.Kind == Subscriptions:
+		return `[events.news.>, {subject: "events.users.{user}.>", from: first}]`
+	case k.Kind == Mappings:
+		return "[" + oneMapping + "]"
+	case k.Default == "":
 		return `"…"`
 	}
 	return k.Default

@@ -19,6 +19,8 @@ func (c *Config) validate(ps *problems) {
 	c.validateStreams(ps)
 	c.validateQueues(ps)
 	c.validateRoles(ps)
+	c.validateSocketIO(ps)
+	c.validateBridge(ps)
 	c.validateTimes(ps)
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		have, lacks := "tls.cert", "tls.key"

@@ -10,10 +10,10 @@ import (
 func (c *Config) Warnings() []string {
 	var out []string
 	warn := func(key, format string, args ...any) {
-		out = append(out, (&Problem{Where: c.at(key).String(), Key: key, Msg: fmt.Sprintf(format, args...), at: c.at(key)}).Error())
+		out = append(out, (&Problem{Where: c.at(key).String(), Key: key, Msg: oneLine(fmt.Sprintf(format, args...)), at: c.at(key)}).Error())
 	}
 	for _, name := range c.stray {
-		out = append(out, name+": sets no key of Jetway's; it is ignored")
+		out = append(out, oneLine(name)+": sets no key of Jetway's; it is ignored")
 	}
 	anonymous := c.Auth.Anonymous
 	switch {
@@ -36,6 +36,10 @@ func (c *Config) Warnings() []string {
 	if c.Limits.MaxMessageBytes > c.Log.MaxBytes {
 		warn("log.max_bytes", "is less than limits.max_message_bytes (%s): larger events are not kept in memory; raise it", FormatSize(c.Limits.MaxMessageBytes))
 	}
+	if n := c.SocketIO.MaxHTTPBufferSize; c.SocketIO.On() && n > c.Log.MaxBytes {
+		warn("log.max_bytes", "is less than socketio.max_http_buffer_size (%s): larger events are not kept in memory; raise it", FormatSize(n))
+	}
+	c.mapWarnings(warn)
 	return out
 }
 
