@@ -19,9 +19,10 @@
 // # Files
 //
 // packet.go, payload.go and transcode.go are the codec: no I/O, no goroutine,
-// no state. server.go, cors.go and compress.go are HTTP; polling.go,
+// no state. server.go, cors.go and respond.go are HTTP; polling.go,
 // websocket.go and upgrade.go the transports; session.go, heartbeat.go and
-// write.go the session above them; grave.go what is left of a closed one.
+// write.go the session above them; ending.go lists how one ends, and grave.go
+// keeps what is left of it for its last poll.
 //
 // # Invariants
 //

@@ -65,3 +65,6 @@ func refusal(c Code) *Error {
 // errDraining refuses handshakes while the server stops; the stock client
 // tries again, with backoff.
 var errDraining = &Error{Code: CodeBadRequest, Message: "Server shutting down", status: http.StatusServiceUnavailable}
+
+// errTooBig refuses a POST over MaxHTTPBufferSize; the session goes on.
+var errTooBig = &Error{Code: CodeBadRequest, Message: "Payload too large", status: http.StatusRequestEntityTooLarge}

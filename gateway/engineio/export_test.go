@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"net"
+	"net/http"
 
 	"github.com/jetway-io/jetway/bridge"
 )
@@ -57,3 +58,13 @@ func (s *Session) Waiting() int {
 	}
 	return s.pending.Size()
 }
+
+// Polled reports whether a poll waits.
+func (s *Session) Polled() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.poll != nil
+}
+
+// ServePoll is a poll that was on its way to the session already.
+func (s *Session) ServePoll(w http.ResponseWriter, r *http.Request) *Error { return s.servePoll(w, r) }

@@ -129,7 +129,9 @@ type site struct {
 func bubble(t *testing.T, rec *recorder, o engineio.Options, test func(*testing.T, *site)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		o.Handler = rec
+		if rec != nil {
+			o.Handler = rec
+		}
 		s := &site{t: t, rec: rec, server: engineio.NewServer(o), pipes: &pipes{conns: make(chan net.Conn), done: make(chan struct{})}}
 		s.serve(s.server)
 		test(t, s)
@@ -158,6 +160,7 @@ func (s *site) serve(h http.Handler) {
 		transport.CloseIdleConnections()
 		_ = server.Close()
 		<-served
+		time.Sleep(time.Second) // net/http lingers after it has refused a body
 	})
 }
 

@@ -60,8 +60,9 @@ type Options struct {
 	// Send and TryWrite return [ErrFull], and Write waits. Default 1 MiB.
 	MaxBufferedBytes int
 
-	// WriteTimeout is how long a client may take nothing of what waits for it,
-	// and then loses its session, or its poll. Default 20s.
+	// WriteTimeout is how long a client may take nothing of what is written to
+	// it, or of what keeps a Write waiting; then its session ends. A client that
+	// takes it slowly is not cut off. Default 20s.
 	WriteTimeout time.Duration
 
 	// Transports are those that a client may use. Nil means polling and
@@ -102,8 +103,8 @@ type Options struct {
 	// Wire counts what is written to WebSockets. Nil does not count.
 	Wire *websock.Stats
 
-	// Logger gets a line for each session that ends with an error. Nil
-	// discards.
+	// Logger gets a line at level Debug for each session that ends; never the
+	// sid. Nil discards.
 	Logger *slog.Logger
 }
 

@@ -9,8 +9,9 @@ import (
 )
 
 // bodyTimeout is how long the body of a POST may take, against clients that
-// never finish it.
-const bodyTimeout = 30 * time.Second
+// never finish it. Meanwhile they cannot send a pong: by default their session
+// would end at the same time.
+const bodyTimeout = DefaultPingInterval + DefaultPingTimeout
 
 // noopDelay is how long a poll that comes during an upgrade is kept before a
 // noop ends it. The client is about to say that the upgrade is complete, and
@@ -36,12 +37,15 @@ func (p *poll) signal() {
 
 // servePoll answers a GET.
 func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) *Error {
-	rc := http.NewResponseController(w)
-	// A poll may take longer than a server lets requests take. That it has
-	// gone is seen by the heartbeat.
-	_ = rc.SetReadDeadline(time.Time{}) // not all can: then nothing limits them
+	// A poll may take longer than a server lets requests take. That its client
+	// has gone is seen by the heartbeat.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // not all can
 	p, refused := s.startPoll()
-	if refused != nil {
+	switch {
+	case refused == nil:
+	case refused.Code == CodeUnknownSID && s.server.serveLast(w, r, s.id): // it has ended since it was found
+		return nil
+	default:
 		return refused
 	}
 	for {
@@ -80,11 +84,7 @@ func (s *Session) startPoll() (*poll, *Error) {
 	p := &poll{wake: make(chan struct{}, 1)}
 	s.poll = p
 	if s.probed {
-		time.AfterFunc(noopDelay, func() {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.endPollLocked(p, PacketNoop)
-		})
+		time.AfterFunc(noopDelay, func() { s.endPoll(p) })
 	}
 	return p, nil
 }
@@ -141,6 +141,19 @@ func (s *Session) endPollingLocked(e ending) (last []byte) {
 
 // servePost answers a POST.
 func (s *Session) servePost(w http.ResponseWriter, r *http.Request) *Error {
+	// It is over before it is answered: the next may come at once.
+	if refused := s.handlePost(w, r); refused != nil {
+		return refused
+	}
+	// text/html is the reference's: some browsers would download plain text.
+	w.Header().Set("Content-Type", "text/html")
+	w.Header().Set("Cache-Control", "no-store")
+	_ = s.server.respond(w, http.StatusOK, []byte("ok")) // its heartbeat shows whether the client is there
+	return nil
+}
+
+// handlePost reads a POST and does what it asks for.
+func (s *Session) handlePost(w http.ResponseWriter, r *http.Request) *Error {
 	if refused := s.startPost(); refused != nil {
 		return refused
 	}
@@ -153,21 +166,12 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) *Error {
 	var tooBig *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooBig):
-		w.Header().Set("Connection", "close") // the rest is not read
-		w.WriteHeader(http.StatusRequestEntityTooLarge)
-		return nil
+		return errTooBig
 	case err != nil:
 		s.end(endAborted)
 		return refusal(CodeBadRequest)
 	}
-	if refused := s.receivePayload(body); refused != nil {
-		return refused
-	}
-	// text/html is the reference's: some browsers would download plain text.
-	w.Header().Set("Content-Type", "text/html")
-	w.Header().Set("Cache-Control", "no-store")
-	_, _ = io.WriteString(w, "ok") // the client may be gone; the next poll shows it
-	return nil
+	return s.receivePayload(body)
 }
 
 // startPost makes the POST the one that is served, of which there is only one.
@@ -202,15 +206,20 @@ func (s *Session) readBody(w http.ResponseWriter, r *http.Request) ([]byte, erro
 	}
 	rc := http.NewResponseController(w)
 	_ = rc.SetReadDeadline(time.Now().Add(bodyTimeout)) // not all can
-	defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
-	return io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if err == nil {
+		// The handler may take longer. After an error it stays, for what
+		// net/http does with the rest.
+		_ = rc.SetReadDeadline(time.Time{})
+	}
+	return body, err
 }
 
 // receivePayload hands the packets of a POST to the session, in order, up to
 // the first that is wrong or ends it.
 func (s *Session) receivePayload(body []byte) *Error {
-	s.handling.Lock()
-	defer s.handling.Unlock()
+	s.handling.take()
+	defer s.handling.pass()
 	if refused := s.mayPost(); refused != nil {
 		return refused
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -59,6 +58,8 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request, query url.Values)
 		return refusal(CodeUnknownTransport)
 	case query.Has("j"): // JSONP has gone with revision 4
 		return refusal(CodeBadRequest)
+	case r.Method == http.MethodGet && r.ContentLength != 0: // nobody would read the body
+		return refusal(CodeBadRequest)
 	case sid == "":
 		return s.handshake(w, r, query, transport, upgrade)
 	}
@@ -93,17 +94,24 @@ func (s *Server) find(sid string) *Session {
 
 // serveUnknown answers a polling request whose session is not here.
 func (s *Server) serveUnknown(w http.ResponseWriter, r *http.Request, sid string) *Error {
-	if r.Method == http.MethodGet {
-		if last, ok := s.grave.take(sid); ok {
-			_ = s.answerPoll(w, r, last) // the session is over either way
-			return nil
-		}
-	}
-	if s.opts.UnknownSID == nil {
+	switch {
+	case r.Method == http.MethodGet && s.serveLast(w, r, sid):
+	case s.opts.UnknownSID == nil:
 		return refusal(CodeUnknownSID)
+	default:
+		s.opts.UnknownSID.ServeHTTP(w, r)
 	}
-	s.opts.UnknownSID.ServeHTTP(w, r)
 	return nil
+}
+
+// serveLast answers the last poll of a session that has been closed, and reports
+// whether there was anything for it.
+func (s *Server) serveLast(w http.ResponseWriter, r *http.Request, sid string) bool {
+	last, ok := s.grave.take(sid)
+	if ok {
+		_ = s.answerPoll(w, r, last) // the session is over either way
+	}
+	return ok
 }
 
 // handshake opens a session (Engine.IO protocol v4, "Handshake").
@@ -242,17 +250,21 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, e *Error) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
+	if r.ContentLength != 0 {
+		// Otherwise net/http would wait for the rest of the body, to use the
+		// connection again.
+		h.Set("Connection", "close")
+	}
+	status, body := e.status, []byte(e.Message)
 	if websocket.IsWebSocketUpgrade(r) {
 		h.Set("Content-Type", "text/plain; charset=UTF-8")
 		h.Set("Connection", "close")
-		w.WriteHeader(http.StatusBadRequest)
-		_, _ = io.WriteString(w, e.Message) // the client may be gone
-		return
+		status = http.StatusBadRequest
+	} else {
+		h.Set("Content-Type", "application/json")
+		body, _ = json.Marshal(e) // such a struct always can be
 	}
-	h.Set("Content-Type", "application/json")
-	w.WriteHeader(e.status)
-	body, _ := json.Marshal(e) // such a struct always can be
-	_, _ = w.Write(body)       // the client may be gone
+	_ = s.respond(w, status, body) // the client may be gone
 }
 
 // randomID returns 128 bits that nobody can guess, URL-safe.

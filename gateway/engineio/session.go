@@ -23,7 +23,7 @@ type Session struct {
 
 	// handling is held by whoever calls the handler, and from construction
 	// until Open has returned: so the calls are serial. It is taken before mu.
-	handling sync.Mutex
+	handling turn
 
 	mu        sync.Mutex // guards what follows; taken before the server's
 	changed   sync.Cond  // room, the turn to write, or the end
@@ -51,27 +51,35 @@ type Session struct {
 	// On a WebSocket.
 	conn    *websock.Conn // nil on polling
 	writing bool          // somebody has the turn to write
+	waiters int           // Writes that wait for it, or for room
 	pongDue bool          // the conn may owe a pong
 	broken  bool          // the conn takes nothing any more
 	cutter  *time.Timer   // closes the conn if the client does not, after the end
 }
 
+// turn is a mutex that a goroutine may wait for however long a handler takes. A
+// sync.Mutex is for waits that are short.
+type turn chan struct{}
+
+func (t turn) take() { t <- struct{}{} }
+func (t turn) pass() { <-t }
+
 // newSession returns a session that is not open yet: its handling is held.
 func newSession(server *Server, id string, req *Request, conn *websock.Conn) *Session {
-	s := &Session{server: server, id: id, req: req, transport: Polling, conn: conn}
+	s := &Session{server: server, id: id, req: req, handling: make(turn, 1), transport: Polling, conn: conn}
 	if conn != nil {
 		s.transport = WebSocket
 	}
 	s.changed.L = &s.mu
-	s.handling.Lock()
+	s.handling.take()
 	s.startHeartbeat()
 	return s
 }
 
 // open tells the handler.
 func (s *Session) open() {
+	defer s.handling.pass()
 	s.server.opts.Handler.Open(s)
-	s.handling.Unlock()
 }
 
 // ID returns the sid. Who knows it can speak for the client: it is a secret.
@@ -169,8 +177,8 @@ func (s *Session) endLocked(e ending) {
 // own because whoever ended the session may hold what the handler needs.
 func (s *Session) tellClosed(reason string) {
 	defer s.server.running.Done()
-	s.handling.Lock()
-	defer s.handling.Unlock()
+	s.handling.take()
+	defer s.handling.pass()
 	s.server.opts.Logger.Debug("session closed", "client", s.req.RemoteAddr, "reason", reason)
 	s.server.opts.Handler.Close(s, reason)
 }

@@ -94,12 +94,13 @@ func (s *Session) probe(conn *websock.Conn) bool {
 	if p, ok := readPacket(conn); !ok || p.Type != PacketPing || string(p.Data) != probe {
 		return false
 	}
+	waiting := s.hurryPolls()
 	out := new(bridge.Output)
 	appendPacket(out, Packet{Type: PacketPong, Data: []byte(probe)})
 	if conn.Write(out) != nil {
 		return false
 	}
-	s.hurryPoll()
+	s.endPoll(waiting)
 	if p, ok := readPacket(conn); !ok || p.Type != PacketUpgrade {
 		return false
 	}
@@ -116,13 +117,22 @@ func readPacket(conn *websock.Conn) (Packet, bool) {
 	return p, err == nil
 }
 
-// hurryPoll ends the poll that waits, and lets no other wait for long: the
-// client waits for it before it completes the upgrade.
-func (s *Session) hurryPoll() {
+// hurryPolls lets no poll wait for long from now on, and returns the one that
+// waits already: the client is going to wait for its end before it completes
+// the upgrade. It is called before the probe is answered, since from then on
+// the packet 5 may come, and a poll after it.
+func (s *Session) hurryPolls() *poll {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.probed = true
-	s.endPollLocked(s.poll, PacketNoop)
+	return s.poll
+}
+
+// endPoll ends a poll for the sake of the upgrade, unless it has ended.
+func (s *Session) endPoll(p *poll) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.endPollLocked(p, PacketNoop)
 }
 
 // move puts the session on the WebSocket, and what waits on its way.

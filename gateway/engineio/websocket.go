@@ -45,8 +45,8 @@ func (s *Session) read(conn *websock.Conn) {
 // receiveMessage hands one WebSocket message to the session, and reports
 // whether it goes on.
 func (s *Session) receiveMessage(msg []byte, text bool) bool {
-	s.handling.Lock()
-	defer s.handling.Unlock()
+	s.handling.take()
+	defer s.handling.pass()
 	p := Packet{Type: PacketMessage, Binary: true, Data: msg}
 	if text {
 		var err error

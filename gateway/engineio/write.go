@@ -88,6 +88,8 @@ func (s *Session) Write(out *bridge.Output) error {
 // awaitTurnLocked waits until n bytes may be written to the WebSocket, or
 // queued for the next poll.
 func (s *Session) awaitTurnLocked(n int) error {
+	s.waiters++
+	defer func() { s.waiters-- }()
 	for {
 		switch {
 		case s.closed:
@@ -180,11 +182,12 @@ func (s *Session) wakeLocked() {
 	}
 }
 
-// flush writes to the WebSocket until nothing waits any more.
+// flush writes to the WebSocket until nothing waits any more, or a Write takes
+// over, which would never have its turn otherwise if others go on sending.
 func (s *Session) flush() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for {
+	for s.waiters == 0 || s.closed {
 		out := s.takeLocked()
 		if out == nil {
 			break

@@ -7,12 +7,15 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/gorilla/websocket"
 	"github.com/jetway-io/jetway/gateway/websock"
 )
 
@@ -325,4 +328,19 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Options.Header reaches the client with the handshake.
+func TestUpgradeHeader(t *testing.T) {
+	o := websock.Options{Header: http.Header{"Set-Cookie": {"io=sid"}}}
+	s, conns := server(t, o, (*httptest.Server).Start)
+	ws, res, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(s.URL, "http"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ws.Close()
+	defer (<-conns).Close()
+	if got := res.Header.Get("Set-Cookie"); got != "io=sid" {
+		t.Errorf("%q", got)
+	}
 }

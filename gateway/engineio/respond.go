@@ -3,12 +3,17 @@ package engineio
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 )
+
+// partBytes is how much of an answer may take up to WriteTimeout.
+const partBytes = 32 << 10
 
 // A gzip.Writer has hundreds of KB, so they are shared.
 var gzips = sync.Pool{New: func() any {
@@ -27,16 +32,30 @@ func (s *Server) answerPoll(w http.ResponseWriter, r *http.Request, body []byte)
 		h.Set("Content-Encoding", "gzip")
 		body = compress(body)
 	}
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	return s.respond(w, http.StatusOK, body)
+}
+
+// respond answers a request, and returns when the answer has been given to the
+// network, or the client has taken nothing for WriteTimeout. What the HTTP
+// server allows from the beginning of a request may be over by now.
+func (s *Server) respond(w http.ResponseWriter, status int, body []byte) error {
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	rc := http.NewResponseController(w)
-	_ = rc.SetWriteDeadline(time.Now().Add(s.opts.WriteTimeout)) // not all can
-	if _, err := w.Write(body); err != nil {
+	extend := func() { _ = rc.SetWriteDeadline(time.Now().Add(s.opts.WriteTimeout)) } // not all can
+	extend()
+	w.WriteHeader(status)
+	for part := range slices.Chunk(body, partBytes) {
+		extend()
+		if _, err := w.Write(part); err != nil && !errors.Is(err, http.ErrBodyNotAllowed) { // after HEAD
+			return err
+		}
+	}
+	if err := rc.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
-	err := rc.Flush()
 	// The connection may serve other requests after this.
 	_ = rc.SetWriteDeadline(time.Time{})
-	return err
+	return nil
 }
 
 func compress(body []byte) []byte {
