@@ -36,7 +36,6 @@ func main() {
 	e := newEcho(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})), engineio.Options{
 		PingInterval: *pingInterval,
 		PingTimeout:  *pingTimeout,
-		CORS:         &engineio.CORS{Origins: []string{"*"}},
 	}, *connectTimeout)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -53,6 +52,7 @@ type echo struct {
 
 func newEcho(logger *slog.Logger, o engineio.Options, connectTimeout time.Duration) *echo {
 	o.Logger = logger
+	o.CORS = &engineio.CORS{Origins: []string{"*"}}
 	engine, socket := o, o
 	engine.Handler = engineEcho{logger}
 	socket.Handler = socketio.NewServer(socketio.Options{
