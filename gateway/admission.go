@@ -15,9 +15,10 @@ const (
 	refusedAddress refusal = "per_address" // its address has too many already
 	refusedUnready refusal = "not_ready"   // starting, stopping, or without NATS
 	refusedUpgrade refusal = "upgrade"     // not a WebSocket handshake
+	refusedRequest refusal = "engine_io"   // not a request of Engine.IO, or of no session
 )
 
-var refusals = [...]refusal{refusedOrigin, refusedClients, refusedAddress, refusedUnready, refusedUpgrade}
+var refusals = [...]refusal{refusedOrigin, refusedClients, refusedAddress, refusedUnready, refusedUpgrade, refusedRequest}
 
 // status is the HTTP answer to a refused handshake.
 func (r refusal) status() int {
@@ -50,15 +51,41 @@ func newAdmission(maxClients, maxPerAddress int) *admission {
 func (a *admission) enter(address string) (refusal, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	why, ok := a.mayEnterLocked(address)
+	if ok {
+		a.addLocked(address)
+	}
+	return why, ok
+}
+
+// mayEnter says whether one more would be let in, without letting it in.
+func (a *admission) mayEnter(address string) (refusal, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.mayEnterLocked(address)
+}
+
+func (a *admission) mayEnterLocked(address string) (refusal, bool) {
 	if a.clients >= a.maxClients {
 		return refusedClients, false
 	}
 	if a.addresses[address] >= a.maxPerAddress {
 		return refusedAddress, false
 	}
+	return "", true
+}
+
+// add counts a connection that mayEnter has let in; each must leave. Some that
+// ask at the same moment may be over the limit.
+func (a *admission) add(address string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.addLocked(address)
+}
+
+func (a *admission) addLocked(address string) {
 	a.clients++
 	a.addresses[address]++
-	return "", true
 }
 
 func (a *admission) leave(address string) {

@@ -33,6 +33,9 @@ type Options struct {
 	// JavaScript where the path ends in ".js". Nil serves none.
 	Pages map[string][]byte
 
+	// SocketIO is the endpoint for stock Socket.IO clients.
+	SocketIO SocketIO
+
 	MaxClients       int           // at once; 0 means 100,000. Stops a crowd from taking all memory
 	MaxPerAddress    int           // at once from one address; 0 means 1,000. Stops one host from taking MaxClients
 	MaxMessageBytes  int           // of one message of a client, after inflation; 0 means 1 MiB

@@ -2,7 +2,9 @@ package gateway
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -41,6 +43,8 @@ type Server struct {
 	wire      websock.Stats
 	refused   [len(refusals)]atomic.Uint64
 	dedupe    time.Duration // owned by Start, then static
+	stock     *stock        // Socket.IO; nil without
+	node      string        // this gateway's name in sids
 
 	serving sync.WaitGroup // of http.Server.Serve
 
@@ -62,6 +66,10 @@ func New(opts Options) (*Server, error) {
 		logger:    opts.Logger,
 		admission: newAdmission(opts.MaxClients, opts.MaxPerAddress),
 		sessions:  make(map[session]struct{}),
+	}
+	s.node = randomNode()
+	if s.stock, err = newStock(s); err != nil {
+		return nil, err
 	}
 	if s.listener, err = listen(opts.Listen, "listen"); err != nil {
 		return nil, err
@@ -112,6 +120,11 @@ func (s *Server) Start(ctx context.Context) error {
 		return err
 	}
 	s.dedupe = dedupe
+	if s.stock != nil {
+		if err := s.stock.start(); err != nil {
+			return err
+		}
+	}
 	s.serve(s.listener, s.handler())
 	if s.admin != nil {
 		s.serve(s.admin, s.adminHandler())
@@ -141,6 +154,9 @@ func (s *Server) serve(l net.Listener, h http.Handler) {
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /ws", s.serveNative)
+	if s.stock != nil {
+		mux.Handle(s.opts.SocketIO.Path, s.stock.server)
+	}
 	s.handleHealth(mux)
 	s.handlePages(mux)
 	return mux
@@ -162,6 +178,9 @@ func (s *Server) Stop(ctx context.Context) error {
 	errs := []error{ignoreClosed(s.listener.Close())}
 	for _, one := range all {
 		go one.Shutdown(ctx) // ends with its session, which is awaited here
+	}
+	if s.stock != nil {
+		errs = append(errs, s.stock.shutdown(ctx))
 	}
 	errs = append(errs, s.awaitSessions(ctx))
 	if s.admin != nil {
@@ -230,3 +249,10 @@ func (s *Server) isDraining() bool {
 
 // Wire returns the counters of what is written to WebSocket clients.
 func (s *Server) Wire() *websock.Stats { return &s.wire }
+
+// randomNode names a gateway.
+func randomNode() string {
+	var b [6]byte
+	rand.Read(b[:]) // never fails: crypto/rand
+	return hex.EncodeToString(b[:])
+}

@@ -15,6 +15,8 @@ import (
 	"github.com/jetway-io/jetway/examples/browser"
 	"github.com/jetway-io/jetway/examples/jobs"
 	"github.com/jetway-io/jetway/gateway"
+	"github.com/jetway-io/jetway/gateway/sio"
+	"github.com/jetway-io/jetway/gateway/socketio"
 	"github.com/jetway-io/jetway/jetstream"
 )
 
@@ -90,6 +92,7 @@ func (s *service) start(ctx context.Context) (err error) {
 		Logger:       s.logger,
 		RingMessages: s.config.Log.MaxMessages,
 		RingBytes:    int(s.config.Log.MaxBytes),
+		SessionTTL:   s.config.SocketIO.SessionTTL,
 		Queues: bridge.QueueOptions{
 			Lease:       s.config.Queues.Lease,
 			MaxTries:    s.config.Queues.MaxTries,
@@ -97,7 +100,14 @@ func (s *service) start(ctx context.Context) (err error) {
 			ResumeGrace: s.config.Queues.ResumeGrace,
 		},
 	})
-	if s.server, err = gateway.New(gatewayOptions(s.config, s.bridge, s.logger)); err != nil {
+	o, err := gatewayOptions(s.config, s.bridge, s.logger)
+	if err != nil {
+		return err
+	}
+	if o.SocketIO.Path != "" {
+		o.SocketIO.Gateways = s.gateways()
+	}
+	if s.server, err = gateway.New(o); err != nil {
 		return err
 	}
 	if err := s.server.Start(ctx); err != nil {
@@ -166,7 +176,17 @@ func onceWithin(maxAge time.Duration) time.Duration {
 	return window
 }
 
-func gatewayOptions(c *config.Config, b *bridge.Bridge, logger *slog.Logger) gateway.Options {
+// gateways is how this gateway reaches others; nil when it is alone.
+func (s *service) gateways() bridge.Gateways {
+	if s.config.NATS.URL == "" {
+		return nil
+	}
+	var b bridge.Broker = s.broker
+	g, _ := b.(bridge.Gateways)
+	return g
+}
+
+func gatewayOptions(c *config.Config, b *bridge.Bridge, logger *slog.Logger) (gateway.Options, error) {
 	o := gateway.Options{
 		Bridge:           b,
 		Logger:           logger,
@@ -189,7 +209,39 @@ func gatewayOptions(c *config.Config, b *bridge.Bridge, logger *slog.Logger) gat
 			o.Pages = pages
 		}
 	}
-	return o
+	var err error
+	o.SocketIO, err = socketIO(c)
+	return o, err
+}
+
+// socketIO is the endpoint for stock Socket.IO clients; without a path it is
+// none.
+func socketIO(c *config.Config) (gateway.SocketIO, error) {
+	from := c.SocketIO
+	if !from.On() {
+		return gateway.SocketIO{}, nil
+	}
+	mapping, err := bridge.NewMapping(c.Bridge.Map)
+	if err != nil {
+		return gateway.SocketIO{}, fmt.Errorf("bridge.map: %w", err)
+	}
+	o := gateway.SocketIO{
+		Path:              from.Path,
+		Recovery:          sio.Recovery(from.Recovery),
+		Namespaces:        from.Namespaces,
+		Format:            map[string]socketio.Format{config.ParserJSON: socketio.FormatText, config.ParserMsgpack: socketio.FormatMsgpack}[from.Parser],
+		Mapping:           mapping,
+		PingInterval:      from.PingInterval,
+		PingTimeout:       from.PingTimeout,
+		ConnectTimeout:    from.ConnectTimeout,
+		UpgradeTimeout:    from.UpgradeTimeout,
+		MaxHTTPBufferSize: int(from.MaxHTTPBufferSize),
+		Cookie:            from.Cookie,
+	}
+	for _, s := range c.Bridge.Connect.Subscribe {
+		o.Subscribe = append(o.Subscribe, sio.Subscription{Filter: s.Subject, From: s.From})
+	}
+	return o, nil
 }
 
 // devRole is the role that makes this development mode.
@@ -230,6 +282,9 @@ func (s *service) announce(m *Main) {
 		}
 	}
 	line("clients", "%s://%s/ws", ws, address)
+	if path := c.SocketIO.Path; path != "" {
+		line("socket.io", "%s://%s%s", http, address, path)
+	}
 	if admin := s.server.AdminAddr(); admin != nil {
 		line("metrics", "http://%s/metrics", admin)
 	}

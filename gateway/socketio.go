@@ -1,0 +1,144 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/gateway/engineio"
+	"github.com/jetway-io/jetway/gateway/sio"
+	"github.com/jetway-io/jetway/gateway/socketio"
+)
+
+// SocketIO configures the endpoint for stock Socket.IO clients. Zero values
+// have the reference's defaults.
+type SocketIO struct {
+	Path       string // where it is, with a slash at both ends; "" serves none
+	Recovery   sio.Recovery
+	Namespaces []string
+	Format     socketio.Format
+
+	Mapping   *bridge.Mapping
+	Subscribe []sio.Subscription
+
+	PingInterval      time.Duration
+	PingTimeout       time.Duration
+	ConnectTimeout    time.Duration
+	UpgradeTimeout    time.Duration
+	MaxHTTPBufferSize int
+	Cookie            string // name; "" sets none
+
+	// Gateways reaches the gateway that has a polling client's session. Nil
+	// with one gateway, or where a load balancer is sticky.
+	Gateways bridge.Gateways
+}
+
+// stock is the endpoint while it runs.
+type stock struct {
+	server  *engineio.Server
+	conns   *socketio.Conns
+	forward *sio.Forwarder // nil without other gateways
+	stop    func()         // ends forward
+	gateway *Server
+}
+
+// newStock makes the endpoint; nil when there is none.
+func newStock(s *Server) (*stock, error) {
+	o := s.opts.SocketIO
+	if o.Path == "" {
+		return nil, nil
+	}
+	handler, err := sio.New(sio.Options{
+		Bridge: s.opts.Bridge, Logger: s.logger, User: AnonymousUser, Permissions: s.opts.Anonymous,
+		Mapping: o.Mapping, Subscribe: o.Subscribe, Recovery: o.Recovery, Namespaces: o.Namespaces, Format: o.Format,
+		MaxSubscriptions: s.opts.MaxSubscriptions, PublishRate: s.opts.PublishRate,
+	})
+	if err != nil {
+		return nil, err
+	}
+	conn := handler.ConnOptions()
+	conn.ConnectTimeout, conn.MaxBytes = o.ConnectTimeout, s.opts.MaxMessageBytes
+	st := &stock{gateway: s, conns: socketio.NewConns(conn)}
+	options := engineio.Options{
+		Handler: st, Logger: s.logger, Wire: &s.wire, AllowRequest: st.allow, Refused: st.refused,
+		PingInterval: o.PingInterval, PingTimeout: o.PingTimeout, UpgradeTimeout: o.UpgradeTimeout,
+		MaxHTTPBufferSize: o.MaxHTTPBufferSize, Cookie: o.Cookie, WriteTimeout: writeTimeout,
+		CORS: &engineio.CORS{Origins: s.opts.AllowedOrigins, Credentials: true},
+	}
+	if o.Gateways != nil {
+		st.forward = &sio.Forwarder{Node: s.node, Gateways: o.Gateways, MaxBytes: max(o.MaxHTTPBufferSize, engineio.DefaultMaxHTTPBufferSize)}
+		options.GenerateID, options.UnknownSID = st.forward.SID, st.forward
+	}
+	st.server = engineio.NewServer(options)
+	return st, nil
+}
+
+// start serves what other gateways pass on.
+func (st *stock) start() error {
+	if st.forward == nil {
+		return nil
+	}
+	st.forward.Local = st.server
+	stop, err := st.forward.Serve()
+	if err != nil {
+		return fmt.Errorf("gateway: listening to other gateways: %w", err)
+	}
+	st.stop = stop
+	return nil
+}
+
+// shutdown closes the sessions in a way that makes clients connect again.
+func (st *stock) shutdown(ctx context.Context) error {
+	err := st.server.Shutdown(ctx)
+	if st.stop != nil {
+		st.stop()
+	}
+	return err
+}
+
+// errNotReady and its like are what clients see of a refused handshake.
+var (
+	errNotReady = errors.New("not ready: GET /readyz says why")
+	errTooMany  = errors.New("too many clients: limits.max_clients and limits.per_address bound them")
+)
+
+// allow decides about a handshake. Origins are checked by engineio.
+func (st *stock) allow(r *http.Request) error {
+	s := st.gateway
+	if s.isDraining() || s.opts.Bridge.Ready() != nil {
+		s.count(refusedUnready)
+		return errNotReady
+	}
+	if why, ok := s.admission.mayEnter(addressOf(r.RemoteAddr)); !ok {
+		s.count(why)
+		return errTooMany
+	}
+	return nil
+}
+
+// refused counts what is not counted elsewhere.
+func (st *stock) refused(_ *http.Request, e *engineio.Error) {
+	if e.Code != engineio.CodeForbidden {
+		st.gateway.count(refusedRequest)
+	}
+}
+
+// Open implements [engineio.Handler].
+func (st *stock) Open(s *engineio.Session) {
+	st.gateway.admission.add(addressOf(s.Request().RemoteAddr))
+	st.conns.Open(s)
+}
+
+// Message implements [engineio.Handler].
+func (st *stock) Message(s *engineio.Session, data []byte, binary bool) {
+	st.conns.Message(s, data, binary)
+}
+
+// Close implements [engineio.Handler].
+func (st *stock) Close(s *engineio.Session, reason string) {
+	st.conns.Close(s, reason)
+	st.gateway.admission.leave(addressOf(s.Request().RemoteAddr))
+}
