@@ -46,6 +46,7 @@ func (s *Server) metrics() prometheus.Collector {
 	m.counter("jetway_jobs_bounced_total", "Times that a job went back because no worker of this gateway had room for it.", stats.JobsBounced.Load)
 	m.counter("jetway_jobs_dead_total", "Jobs that became dead letters.", stats.JobsDead.Load)
 	m.counter("jetway_leases_lost_total", "Leases that ended because their worker neither settled nor extended them in time.", stats.LeasesLost.Load)
+	m.counter("jetway_sessions_taken_total", "Sessions that another socket of their client has resumed.", stats.SessionsTaken.Load)
 	m.counter("jetway_requests_total", "Requests of clients to services.", stats.Requests.Load)
 	m.counter("jetway_frames_written_total", "WebSocket frames written.", s.wire.Frames.Load)
 	m.counter("jetway_writes_total", "System calls that wrote them.", s.wire.Writes.Load)

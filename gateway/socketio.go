@@ -38,6 +38,7 @@ type SocketIO struct {
 
 // stock is the endpoint while it runs.
 type stock struct {
+	handler *sio.Handler
 	server  *engineio.Server
 	conns   *socketio.Conns
 	forward *sio.Forwarder // nil without other gateways
@@ -61,7 +62,7 @@ func newStock(s *Server) (*stock, error) {
 	}
 	conn := handler.ConnOptions()
 	conn.ConnectTimeout, conn.MaxBytes = o.ConnectTimeout, s.opts.MaxMessageBytes
-	st := &stock{gateway: s, conns: socketio.NewConns(conn)}
+	st := &stock{gateway: s, handler: handler, conns: socketio.NewConns(conn)}
 	options := engineio.Options{
 		Handler: st, Logger: s.logger, Wire: &s.wire, AllowRequest: st.allow, Refused: st.refused,
 		PingInterval: o.PingInterval, PingTimeout: o.PingTimeout, UpgradeTimeout: o.UpgradeTimeout,
@@ -92,7 +93,9 @@ func (st *stock) start() error {
 
 // shutdown closes the sessions in a way that makes clients connect again.
 func (st *stock) shutdown(ctx context.Context) error {
+	st.handler.Settle(ctx)
 	err := st.server.Shutdown(ctx)
+	st.handler.Wait()
 	if st.stop != nil {
 		st.stop()
 	}

@@ -1,7 +1,9 @@
 package sio
 
 import (
+	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"sync"
 
@@ -10,7 +12,13 @@ import (
 )
 
 // Handler makes sockets of what clients join. It is a [socketio.ConnHandler].
-type Handler struct{ opts Options }
+type Handler struct {
+	opts   Options
+	ending sync.WaitGroup // sockets that are being taken apart
+
+	mu   sync.Mutex
+	live map[*Socket]struct{}
+}
 
 var _ socketio.ConnHandler = (*Handler)(nil)
 
@@ -20,7 +28,34 @@ func New(o Options) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Handler{o}, nil
+	return &Handler{opts: o, live: make(map[*Socket]struct{})}, nil
+}
+
+// Settle waits until what clients have asked of the broker is answered, or ctx
+// ends: before their connections are closed.
+func (h *Handler) Settle(ctx context.Context) {
+	h.mu.Lock()
+	all := slices.Collect(maps.Keys(h.live))
+	h.mu.Unlock()
+	var settling sync.WaitGroup
+	for _, s := range all {
+		settling.Go(func() { s.client.Settle(ctx) })
+	}
+	settling.Wait()
+}
+
+// Wait returns when all sockets are gone, after their connections are.
+func (h *Handler) Wait() { h.ending.Wait() }
+
+// end takes a socket apart, on a goroutine of its own: its writer may have to
+// wait for a poll that does not come.
+func (h *Handler) end(s *Socket, deliberate bool) {
+	h.ending.Go(func() {
+		s.end(deliberate)
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		delete(h.live, s)
+	})
 }
 
 // ConnOptions returns the options of connections for this handler.
@@ -79,15 +114,14 @@ func (h *Handler) Connect(c *socketio.Conn, namespace string, auth []byte) {
 	if auth != nil {
 		_ = json.Unmarshal(auth, &ask) // what is not as it should be is not there
 	}
-	s, err := h.newSocket(c, namespace, ask)
-	if err != nil {
-		h.refuse(c, namespace, err)
-		return
-	}
+	s := h.newSocket(c, namespace)
 	all.add(s)
+	h.mu.Lock()
+	h.live[s] = struct{}{}
+	h.mu.Unlock()
 	if err := s.begin(ask); err != nil {
 		all.take(namespace)
-		s.end(false)
+		h.end(s, false)
 		h.refuse(c, namespace, err)
 	}
 }
@@ -126,7 +160,7 @@ func (h *Handler) Ack(c *socketio.Conn, p *socketio.Packet) {
 // Disconnect implements [socketio.ConnHandler]: the client has left on purpose.
 func (h *Handler) Disconnect(c *socketio.Conn, namespace string) {
 	if s := socketsOf(c).take(namespace); s != nil {
-		s.end(true)
+		h.end(s, true)
 	}
 }
 
@@ -135,7 +169,7 @@ func (h *Handler) Close(c *socketio.Conn, _ string) {
 	all := socketsOf(c)
 	for _, namespace := range h.opts.Namespaces {
 		if s := all.take(namespace); s != nil {
-			s.end(false)
+			h.end(s, false)
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"slices"
-	"strconv"
 	"sync"
 
 	"golang.org/x/time/rate"
@@ -27,12 +26,14 @@ type Socket struct {
 	session   *bridge.Session // nil without recovery
 	bundle    string          // its sid; "" before begin
 
-	mu      sync.Mutex
+	// Owned by the connection's calls.
 	filters []string          // of the bundle
-	named   map[string]string // sids that clients know of filters in the bundle
+	named   map[string]string // the sids that the client knows of them
 	lastSID int
-	acks    acks
-	closed  bool
+
+	mu     sync.Mutex
+	acks   acks
+	closed bool
 }
 
 // handshake is what the client's CONNECT says, of what Jetway understands.
@@ -71,7 +72,7 @@ func (k handshake) offset() string {
 }
 
 // newSocket makes the bridge's client. Nothing is written to it before begin.
-func (h *Handler) newSocket(c *socketio.Conn, namespace string, _ handshake) (*Socket, error) {
+func (h *Handler) newSocket(c *socketio.Conn, namespace string) *Socket {
 	s := &Socket{h: h, conn: c, namespace: namespace, named: make(map[string]string),
 		limit: rate.NewLimiter(rate.Limit(h.opts.PublishRate), int(h.opts.PublishRate)+1)}
 	s.encoder = newEncoder(s)
@@ -83,7 +84,7 @@ func (h *Handler) newSocket(c *socketio.Conn, namespace string, _ handshake) (*S
 		MaxSubscriptions: h.opts.MaxSubscriptions,
 		Failed:           func(error) { c.Close() },
 	})
-	return s, nil
+	return s
 }
 
 // Write implements [bridge.Transport].
@@ -222,11 +223,10 @@ func (s *Socket) claim(name string) (string, bool) { return s.h.opts.User, name 
 // leaves, and tells its client, so that two that claim to be one do not take
 // it from each other for ever.
 func (s *Socket) takenOver() {
-	go func() { // the caller may hold what ending needs
-		socketsOf(s.conn).take(s.namespace)
+	if socketsOf(s.conn).take(s.namespace) != nil {
 		_ = s.conn.Leave(s.namespace) // it is gone
-		s.end(false)
-	}()
+		s.h.end(s, false)
+	}
 }
 
 // end takes the socket apart. deliberate says that the client does not want to
@@ -263,12 +263,6 @@ func (s *Socket) refilter(filters []string) error {
 		})
 	}
 	return nil
-}
-
-// nextSID names a subscription that is in the bundle.
-func (s *Socket) nextSID() string {
-	s.lastSID++
-	return "b" + strconv.Itoa(s.lastSID)
 }
 
 // randomID is the public name of a socket.
