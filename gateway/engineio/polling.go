@@ -74,6 +74,7 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) *Error {
 func (s *Session) startPoll() (*poll, *Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.checkHeartLocked()
 	switch {
 	case s.closed:
 		return nil, refusal(CodeUnknownSID)
