@@ -421,23 +421,25 @@ func TestTextThatIsNotUTF8(t *testing.T) {
 
 // help lists the verbs that there are, and what it says can be pasted.
 func TestHelp(t *testing.T) {
-	n := startNode(t, nodeOptions{interval: true})
+	n := startNode(t, nodeOptions{interval: true, queues: true})
 	r := dialRaw(t, n)
+	verbs := []string{"pub", "sub", "seen", "work", "ack", "nak", "wip", "term", "req", "off", "ping"}
 	for _, ask := range []string{"help", " help\n", `{"help":1}`} {
 		list, ok := r.call(ask)["help"].(map[string]any)
-		if !ok || len(list) != 5 {
+		if !ok || len(list) != len(verbs) {
 			t.Fatalf("%q was answered %v", ask, list)
 		}
-		for _, verb := range []string{"pub", "sub", "seen", "off", "ping"} {
+		for _, verb := range verbs {
 			entry, _ := list[verb].(map[string]any)
 			example, err := json.Marshal(entry["example"])
 			if err != nil || entry["means"] == "" || !strings.Contains(string(example), `"`+verb+`":`) {
 				t.Errorf("%s is explained as %v", verb, entry)
 			}
 			paste := dialRaw(t, n)
-			// There is no subscription s1, and POS is none; the rest works.
+			// There is no subscription s1, no LEASE and nobody at svc.time, and
+			// POS is no position; the rest works.
 			got := paste.call(string(example))
-			if code := got["code"]; code != nil && code != "not_found" && code != "bad_position" {
+			if code := got["code"]; code != nil && code != "not_found" && code != "bad_position" && code != "lease_lost" && code != "no_responders" {
 				t.Errorf("%s was answered %v", example, got)
 			}
 		}

@@ -182,8 +182,8 @@ test('two tabs share an outbox without sharing a switch', { timeout: 30_000 }, a
   await state(other, 'live');
   await publish(other, 'theirs');
   await until('the other tab has sent its own', () => server.log.length === 1);
+  await until('the other tab knows it', async () => (await stats(other)).outbox === 0);
   assert.equal((await stats(page)).outbox, 3);
-  assert.equal((await stats(other)).outbox, 0);
   await page.close(); // nobody is left to send them but the other tab
   await until('all are stored', () => server.log.length === 4);
 });

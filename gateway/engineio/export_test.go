@@ -29,10 +29,10 @@ func PayloadOf(out *bridge.Output, last []byte) ([]byte, error) { return payload
 // Grave is what is kept for last polls.
 type Grave = grave
 
-// Bury keeps a payload.
-func (g *Grave) Bury(sid string, payload []byte) { g.bury(sid, payload) }
+// Bury keeps payloads.
+func (g *Grave) Bury(sid string, payloads ...[]byte) { g.bury(sid, payloads...) }
 
-// Take takes it.
+// Take takes the next.
 func (g *Grave) Take(sid string) ([]byte, bool) { return g.take(sid) }
 
 // Kept returns how much is kept.

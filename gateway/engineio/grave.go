@@ -25,21 +25,21 @@ type grave struct {
 }
 
 type tomb struct {
-	sid     string
-	payload []byte // nil once taken
-	until   time.Time
+	sid      string
+	payloads [][]byte // one for each poll; nil once all are taken
+	until    time.Time
 }
 
-func (g *grave) bury(sid string, payload []byte) {
+func (g *grave) bury(sid string, payloads ...[]byte) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.bySID == nil {
 		g.bySID = make(map[string]*tomb)
 	}
-	t := &tomb{sid: sid, payload: payload, until: time.Now().Add(tombTimeout)}
+	t := &tomb{sid: sid, payloads: payloads, until: time.Now().Add(tombTimeout)}
 	g.bySID[sid] = t
 	g.order = append(g.order, t)
-	g.bytes += len(payload)
+	g.bytes += t.size()
 	for len(g.order) > maxTombs || g.bytes > maxTombBytes {
 		g.dropOldestLocked()
 	}
@@ -48,7 +48,7 @@ func (g *grave) bury(sid string, payload []byte) {
 	}
 }
 
-// take returns what is kept for a sid, once.
+// take returns what is kept for the next poll of a sid.
 func (g *grave) take(sid string) ([]byte, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -56,8 +56,13 @@ func (g *grave) take(sid string) ([]byte, bool) {
 	if !ok {
 		return nil, false
 	}
-	payload := t.payload
-	g.emptyLocked(t)
+	payload := t.payloads[0]
+	if len(t.payloads) == 1 {
+		g.emptyLocked(t)
+	} else {
+		t.payloads = t.payloads[1:]
+		g.bytes -= len(payload)
+	}
 	return payload, true
 }
 
@@ -65,12 +70,19 @@ func (g *grave) emptyLocked(t *tomb) {
 	if g.bySID[t.sid] == t { // unless the sid was used again
 		delete(g.bySID, t.sid)
 	}
-	g.bytes -= len(t.payload)
-	t.payload = nil
+	g.bytes -= t.size()
+	t.payloads = nil
+}
+
+func (t *tomb) size() (n int) {
+	for _, p := range t.payloads {
+		n += len(p)
+	}
+	return n
 }
 
 func (g *grave) dropOldestLocked() {
-	if t := g.order[0]; t.payload != nil {
+	if t := g.order[0]; t.payloads != nil {
 		g.emptyLocked(t)
 	}
 	g.order[0] = nil

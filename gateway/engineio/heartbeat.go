@@ -31,6 +31,15 @@ func (s *Session) beat() {
 	}
 }
 
+// checkHeartLocked does what a timer that is late has still to do: on a busy
+// machine it may be by milliseconds, and a poll that comes after the time for
+// the pong must not be answered because of it.
+func (s *Session) checkHeartLocked() {
+	if !s.closed && s.awaiting && !time.Now().Before(s.due) {
+		s.endLocked(endSilent)
+	}
+}
+
 // heard notes that a packet came, and reports whether the session is open.
 func (s *Session) heard(t PacketType) bool {
 	s.mu.Lock()

@@ -50,6 +50,19 @@ func TestHeartbeatWebSocket(t *testing.T) {
 	})
 }
 
+// A poll that comes in the instant in which the session is due finds it ended,
+// whether or not its timer has got a processor by then.
+func TestPollWhenDue(t *testing.T) {
+	for range 50 {
+		bubble(t, new(recorder), suite, func(t *testing.T, s *site) {
+			sid := s.open()
+			time.Sleep(suite.PingInterval + suite.PingTimeout)
+			s.poll(sid).is(t, 400, unknownSID)
+			s.rec.want(t, "open", "close ping timeout")
+		})
+	}
+}
+
 // E08: without a pong the session ends when it is due, neither before nor
 // after, with and without a poll that waits.
 func TestE08NoPong(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"mime"
 	"net/http"
 	"time"
+
+	"github.com/jetway-io/jetway/bridge"
 )
 
 // bodyTimeout is how long the body of a POST may take, against clients that
@@ -72,6 +74,7 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) *Error {
 func (s *Session) startPoll() (*poll, *Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.checkHeartLocked()
 	switch {
 	case s.closed:
 		return nil, refusal(CodeUnknownSID)
@@ -118,25 +121,45 @@ func (s *Session) pollAnswer(p *poll) (body []byte, refused *Error, ready bool) 
 	return body, nil, true
 }
 
-// endPollingLocked ends the poll that waits, and returns what the next one is
-// to get if none does.
-func (s *Session) endPollingLocked(e ending) (last []byte) {
+// endPollingLocked ends the poll that waits, and returns what the next ones are
+// to get.
+//
+// A close packet has a poll of its own: the stock client puts off the messages
+// of a payload to the next tick, and the close packet it obeys at once, after
+// which it drops them.
+func (s *Session) endPollingLocked(e ending) (last [][]byte) {
 	s.takenLocked()
+	packet := Packet{Type: e.packet}.Append(nil)
+	alone := e.later && e.packet == PacketClose && s.pending != nil
 	if s.poll != nil {
+		if alone {
+			s.poll.signal() // pending is for it
+			return [][]byte{packet}
+		}
 		s.endPollLocked(s.poll, e.packet)
-		return nil // pending is for it
+		return nil
 	}
 	out := s.pending
 	s.pending = nil
 	defer recycle(out)
-	if !e.later {
+	switch {
+	case !e.later:
+		return nil
+	case !alone:
+		return payloads(out, packet)
+	}
+	return append(payloads(out, nil), packet)
+}
+
+// payloads returns the payload of frames and a packet after them, or nothing
+// when the frames are none: a fault of whoever wrote them, and the session is
+// over anyway.
+func payloads(out *bridge.Output, last []byte) [][]byte {
+	payload, err := payloadOf(out, last)
+	if err != nil {
 		return nil
 	}
-	last, err := payloadOf(out, Packet{Type: e.packet}.Append(nil))
-	if err != nil {
-		return nil // a fault of whoever wrote it; the session is over anyway
-	}
-	return last
+	return [][]byte{payload}
 }
 
 // servePost answers a POST.

@@ -69,15 +69,28 @@ func TestCloseInHandler(t *testing.T) {
 			}
 		},
 		onMessage: func(s *engineio.Session, data []byte, _ bool) {
-			if string(data) == "bye" {
+			switch string(data) {
+			case "say bye":
+				_ = s.Send([]byte("ciao"), false)
+				s.Close()
+			case "bye":
 				s.Close()
 			}
 		},
 	}
 	bubble(t, rec, engineio.Options{}, func(t *testing.T, s *site) {
-		sid := s.opened(s.get(polling + "&no").body)
+		sid := s.open()
+		poll := s.laterPoll(sid)
+		s.post(sid, "4say bye").is(t, 200, "ok")
+		(<-poll).is(t, 200, "4ciao")
+		s.poll(sid).is(t, 200, "1")
+		s.poll(sid).is(t, 400, unknownSID)
+		s.rec.want(t, "open", "text say bye", "close forced close")
+
+		sid = s.opened(s.get(polling + "&no").body)
 		s.rec.want(t, "open", "close forced close")
-		s.poll(sid).is(t, 200, "4go away\x1e1")
+		s.poll(sid).is(t, 200, "4go away")
+		s.poll(sid).is(t, 200, "1")
 		s.poll(sid).is(t, 400, unknownSID)
 
 		sid = s.open()

@@ -215,14 +215,14 @@ func (s *Server) add(sid string, req *Request, conn *websock.Conn) (*Session, *E
 	return session, nil
 }
 
-// remove forgets a session that has ended, but for what its next poll is to
+// remove forgets a session that has ended, but for what its next polls are to
 // get, if anything.
-func (s *Server) remove(session *Session, last []byte) {
+func (s *Server) remove(session *Session, last [][]byte) {
 	s.mu.Lock()
 	delete(s.sessions, session.id)
 	s.mu.Unlock()
-	if last != nil {
-		s.grave.bury(session.id, last)
+	if len(last) > 0 {
+		s.grave.bury(session.id, last...)
 	}
 }
 

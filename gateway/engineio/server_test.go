@@ -365,7 +365,8 @@ func TestShutdown(t *testing.T) {
 			t.Error(err)
 		}
 		(<-polls).is(t, 200, "1")
-		s.poll(absent).is(t, 200, "4last words\x1e1")
+		s.poll(absent).is(t, 200, "4last words")
+		s.poll(absent).is(t, 200, "1")
 		s.poll(absent).is(t, 400, unknownSID)
 		s.poll(waits).is(t, 400, unknownSID)
 		c.wantClosed(1012)
@@ -432,6 +433,12 @@ func TestGrave(t *testing.T) {
 		g.Bury("first", []byte("1"))
 		if last, ok := g.Take("first"); !ok || string(last) != "1" {
 			t.Errorf("%q, %v", last, ok)
+		}
+		g.Bury("two", []byte("4a"), []byte("1"))
+		for _, want := range []string{"4a", "1", ""} {
+			if last, ok := g.Take("two"); string(last) != want || ok != (want != "") {
+				t.Errorf("%q, %v, want %q", last, ok, want)
+			}
 		}
 		if _, ok := g.Take("first"); ok {
 			t.Error("taken twice")

@@ -162,7 +162,7 @@ func (s *Session) endLocked(e ending) {
 	if s.candidate != nil {
 		_ = s.candidate.Close() // whoever reads it sees that
 	}
-	var last []byte
+	var last [][]byte
 	if s.conn != nil {
 		s.endWebSocketLocked(e)
 	} else {

@@ -180,7 +180,8 @@ func TestWriteTimeout(t *testing.T) {
 		if err := session.Write(group("4x")); !errors.Is(err, engineio.ErrClosed) {
 			t.Error(err)
 		}
-		s.poll(sid).is(t, 200, "4"+long(100)+"\x1e1")
+		s.poll(sid).is(t, 200, "4"+long(100))
+		s.poll(sid).is(t, 200, "1")
 		for _, err := range []error{session.Write(group("4x")), session.TryWrite(group("4x")), session.Send(nil, false)} {
 			if !errors.Is(err, engineio.ErrClosed) {
 				t.Error(err)

@@ -400,7 +400,7 @@ func (c *Conn) Accept(namespace, sid, pid string) error {
 	}
 	c.namespaces[i].state = joined
 	stop(&c.connecting)
-	return c.say(&Packet{Type: PacketConnect, Namespace: namespace, Data: append(data, '}')})
+	return c.sayLocked(&Packet{Type: PacketConnect, Namespace: namespace, Data: append(data, '}')})
 }
 
 // Refuse does not let the client into a namespace, and tells it why. A stock
@@ -422,7 +422,11 @@ func (c *Conn) sayRefused(namespace string, why *ConnectError) error {
 	if err != nil {
 		c.opts.Logger.Error("the data of a connect error is not JSON", "namespace", namespace, "error", err)
 	}
-	return c.say(&Packet{Type: PacketConnectError, Namespace: namespace, Data: data})
+	err = c.Send(&Packet{Type: PacketConnectError, Namespace: namespace, Data: data})
+	if errors.Is(err, engineio.ErrFull) {
+		c.end(engineio.ReasonTransportError, err)
+	}
+	return err
 }
 
 // Leave takes the client out of a namespace, and tells it. What it has sent
@@ -437,11 +441,11 @@ func (c *Conn) Leave(namespace string) error {
 		return ErrNotJoined
 	}
 	c.namespaces[i].state = left
-	return c.say(&Packet{Type: PacketDisconnect, Namespace: namespace})
+	return c.sayLocked(&Packet{Type: PacketDisconnect, Namespace: namespace})
 }
 
-// say sends what the client must get, or closes the connection.
-func (c *Conn) say(p *Packet) error {
+// sayLocked sends what the client must get, or closes the connection.
+func (c *Conn) sayLocked(p *Packet) error {
 	err := c.Send(p)
 	if errors.Is(err, engineio.ErrFull) {
 		c.session.Close()
@@ -459,7 +463,15 @@ const keptBytes = 64 << 10
 // returns the errors of [Packet.AppendFrames], and
 // [engineio.ErrFull] and [engineio.ErrClosed]; nothing of the packet is sent
 // then, and the connection goes on.
-func (c *Conn) Send(p *Packet) error {
+func (c *Conn) Send(p *Packet) error { return c.write(p, c.session.TryWrite) }
+
+// SendWait is Send for those who may wait: where Send returns
+// [engineio.ErrFull], it waits until the client has taken enough, or has lost
+// its session because it takes nothing. No [ConnHandler] should call it: while
+// it waits the client is not read, nor are its pongs.
+func (c *Conn) SendWait(p *Packet) error { return c.write(p, c.session.Write) }
+
+func (c *Conn) write(p *Packet, write func(*bridge.Output) error) error {
 	out := outputs.Get().(*bridge.Output)
 	defer func() {
 		if out.Size() <= keptBytes {
@@ -470,5 +482,5 @@ func (c *Conn) Send(p *Packet) error {
 	if err := p.AppendFrames(out, c.format); err != nil {
 		return err
 	}
-	return c.session.TryWrite(out)
+	return write(out)
 }

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -248,20 +249,53 @@ func TestE16Acks(t *testing.T) {
 	eachCloses(t, socketio.ErrPacket, each(`431e30[]`, `43-1[]`, `431.5[]`, `430x0[]`, `42-1["e"]`, `421.5["e"]`)...)
 }
 
-// A client that makes the server answer and takes no answer is closed (packet
-// 1), and holds no more than MaxBufferedBytes.
+// A client that makes the server answer and takes no answer holds no more than
+// MaxBufferedBytes and a little, is not read any more, and loses its session.
 func TestAnswersNotTaken(t *testing.T) {
+	var answered atomic.Int32
+	var reason atomic.Value
 	connected := func(so *socketio.Socket) {
-		so.On("e", func(_ socketio.Args, ack socketio.Ack) { ack(strings.Repeat("x", 10_000)) })
+		so.On("e", func(_ socketio.Args, ack socketio.Ack) {
+			ack(strings.Repeat("x", 10_000))
+			answered.Add(1)
+		})
+		so.OnDisconnect(func(r string) { reason.Store(r) })
 	}
 	server := socketio.NewServer(socketio.Options{Namespaces: map[string]func(*socketio.Socket){"/": connected}})
 	serve(t, server, engineio.Options{}, func(t *testing.T, s *site) {
 		sid := strings.Split(s.poll("GET", "", ""), `"`)[3]
-		events := strings.Repeat("\x1e"+`421["e"]`, 1000)
-		s.poll("POST", sid, "40"+events)
+		s.poll("POST", sid, "40")
+		go s.poll("POST", sid, strings.Repeat(`421["e"]`+"\x1e", 1000)+"42[0]")
 		synctest.Wait()
-		if got := s.poll("GET", sid, ""); len(got) > engineio.DefaultMaxBufferedBytes+1000 || !strings.HasSuffix(got, "1") {
-			t.Errorf("%d bytes, …%.50q", len(got), got[max(0, len(got)-50):])
+		if n := answered.Load(); n < 100 || n > 110 {
+			t.Errorf("%d answers wait", n)
+		}
+		time.Sleep(engineio.DefaultWriteTimeout - 1)
+		if r := reason.Load(); r != nil {
+			t.Errorf("%s too early", r)
+		}
+		time.Sleep(1)
+		synctest.Wait()
+		if r := reason.Load(); r != engineio.ReasonTransportError {
+			t.Errorf("%v", r)
+		}
+	})
+}
+
+// One that takes them gets them all, however much it asks for.
+func TestAnswersTaken(t *testing.T) {
+	const events = 500
+	connected := func(so *socketio.Socket) {
+		so.On("e", func(_ socketio.Args, ack socketio.Ack) { ack(strings.Repeat("x", 10_000)) })
+	}
+	with(t, socketio.Options{}, connected, func(t *testing.T, s *site) {
+		c := s.dial(false)
+		c.send("40").want("40*")
+		for i := range events {
+			c.send(fmt.Sprintf(`42%d["e"]`, i))
+		}
+		for i := range events {
+			c.want(fmt.Sprintf(`43%d["%s"]`, i, strings.Repeat("x", 10_000)))
 		}
 	})
 }

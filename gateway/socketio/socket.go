@@ -29,9 +29,10 @@ var (
 )
 
 // Ack answers an event. Only its first call does; for an event that wants no
-// answer it does nothing. What the arguments may be, see [Socket.Emit]. An
-// answer that cannot be sent, because the client takes nothing, closes the
-// connection.
+// answer it does nothing. What the arguments may be, see [Socket.Emit]. While
+// too much waits for the client it waits, too: who asks for more than it takes
+// is held up. An argument that cannot be sent closes the connection, lest the
+// client wait for ever.
 type Ack func(args ...any)
 
 // Listener is called with the arguments of an event.
@@ -287,6 +288,7 @@ func (s *Socket) join() {
 		return
 	}
 	if !s.accept() {
+		s.refuse(ErrDisconnected) // Authorize itself may have disconnected it
 		return
 	}
 	if connected := s.server.opts.Namespaces[s.namespace]; connected != nil {
@@ -314,7 +316,7 @@ func (s *Socket) refuse(err error) {
 	var why *ConnectError
 	if !errors.As(err, &why) {
 		why = internalError
-		if s.isJoining() {
+		if s.is(socketJoining) {
 			s.server.opts.Logger.Error("authorization failed", "namespace", s.namespace, "error", err)
 		}
 	}
@@ -322,10 +324,10 @@ func (s *Socket) refuse(err error) {
 	_ = s.conn.Refuse(s.namespace, why) // it may have gone
 }
 
-func (s *Socket) isJoining() bool {
+func (s *Socket) is(state socketState) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.state == socketJoining
+	return s.state == state
 }
 
 func (s *Socket) accept() bool {
@@ -368,11 +370,15 @@ func (s *Socket) ackOf(p *Packet) Ack {
 		if called.Swap(true) {
 			return
 		}
+		if !s.is(socketConnected) {
+			return
+		}
 		answer, err := packAck(id, args)
 		if err == nil {
-			err = s.send(answer)
+			answer.Namespace = s.namespace
+			err = s.conn.SendWait(answer) // without the lock: it may take long
 		}
-		if err != nil && !errors.Is(err, ErrDisconnected) {
+		if errors.Is(err, ErrArgument) || errors.Is(err, ErrAttachments) || errors.Is(err, ErrTooManyAttachments) {
 			s.server.opts.Logger.Error("an event cannot be answered", "namespace", s.namespace, "error", err)
 			s.conn.Close()
 		}

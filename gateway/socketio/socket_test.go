@@ -252,6 +252,9 @@ func TestAuthorize(t *testing.T) {
 			return fmt.Errorf("wrapped: %w", &socketio.ConnectError{Message: "not <you>", Data: map[string]any{"code": "forbidden"}})
 		case "plain":
 			return &socketio.ConnectError{Message: "no"}
+		case "disconnected":
+			so.Disconnect(false)
+			return nil
 		case "unwritable":
 			return &socketio.ConnectError{Message: "no", Data: make(chan int)}
 		}
@@ -263,6 +266,7 @@ func TestAuthorize(t *testing.T) {
 		c.send(`40{"token":"typed"}`).want(`44{"message":"not <you>","data":{"code":"forbidden"}}`)
 		c.send(`40{"token":"plain"}`).want(`44{"message":"no"}`)
 		c.send(`40{"token":"unwritable"}`).want(`44{"message":"no"}`)
+		c.send(`40{"token":"disconnected"}`).want(`44{"message":"Internal error"}`)
 		c.send(`40/custom,`).want(`44/custom,{"message":"Internal error"}`)
 		c.send(`40{"token":"good"}`).want("40*", `42["hello","Ann"]`)
 	})
