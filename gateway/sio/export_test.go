@@ -1,0 +1,7 @@
+package sio
+
+// Internals for table tests.
+var (
+	Payload   = payload
+	Arguments = arguments
+)
