@@ -83,8 +83,8 @@ func (b *Bridge) ResumeSession(ctx context.Context, id, user, scope string, lost
 	}
 	for range 3 { // somebody else may take it over, too
 		s := &Session{ID: id, bridge: b, lost: lost, key: sessionKey(id)}
-		ctx, cancel := context.WithTimeout(ctx, sessionTimeout)
-		data, revision, err := store.LoadSession(ctx, s.key)
+		loading, cancel := context.WithTimeout(ctx, sessionTimeout)
+		data, revision, err := store.LoadSession(loading, s.key)
 		cancel()
 		if err != nil {
 			return nil, err

@@ -148,6 +148,11 @@ func brokerOptions(c *config.Config, logger *slog.Logger) jetstream.Options {
 			// the other way around does not.
 			MaxPayload: int(c.Limits.MaxMessageBytes) + 64<<10,
 		},
+		Sessions: jetstream.SessionOptions{
+			Keep:     c.SocketIO.On() && c.SocketIO.Recovery != config.RecoveryOff,
+			TTL:      c.SocketIO.SessionTTL,
+			Replicas: c.Queues.Replicas,
+		},
 		DurableInactive: c.DurableInactiveThreshold,
 		UserDurables:    c.Limits.MaxDurables,
 	}
