@@ -48,12 +48,13 @@ type nodeOptions struct {
 	store    string // directory; "" is a new one
 	interval bool   // do not sync each write
 	stream   jetstream.StreamConfig
+	queues   bool // jobs.* are queues
 	bridge   bridge.Options
 	gateway  gateway.Options // Anonymous nil lets anyone do anything
 	strict   bool            // refuse clients without a token
 }
 
-var anyone = bridge.Permissions{Pub: []string{">"}, Sub: []string{">"}}
+var anyone = bridge.Permissions{Pub: []string{">"}, Sub: []string{">"}, Work: []string{">"}}
 
 func startNode(t testing.TB, o nodeOptions) *node {
 	t.Helper()
@@ -67,10 +68,16 @@ func startNode(t testing.TB, o nodeOptions) *node {
 	logger := slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
+	streams, queues := []jetstream.StreamConfig{o.stream}, jetstream.QueueOptions{}
+	if o.queues {
+		streams = append(streams, jetstream.StreamConfig{Name: "JOB_EVENTS", Subjects: []string{"jobs.events.>"}, MaxBytes: 1 << 30},
+			jetstream.StreamConfig{Name: "DEAD", Subjects: []string{"dead.jobs.*"}, MaxBytes: 1 << 30, DiscardNew: true})
+		queues = jetstream.QueueOptions{Stream: "JOBS", Subjects: []string{"jobs.*"}}
+	}
 	n := &node{}
 	var err error
 	n.broker, err = jetstream.Open(ctx, jetstream.Options{
-		Logger: logger, URL: o.nats, Streams: []jetstream.StreamConfig{o.stream},
+		Logger: logger, URL: o.nats, Streams: streams, Queues: queues,
 		Timeout:  30 * time.Second, // the test's own clients starve the server of its processors
 		Embedded: jetstream.EmbeddedOptions{StoreDir: o.store, SyncAlways: !o.interval, Listen: "127.0.0.1:0", MaxStore: 4 << 30},
 	})
