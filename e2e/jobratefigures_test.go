@@ -22,7 +22,7 @@ type jobRates struct {
 	single  int   // jobs one at a time
 }
 
-var jobsFull = jobRates{runs: 5, workers: []int{1, 10, 100}, jobs: []int{1500, 4000, 8000}, idle: []int{1, 100}, single: 500}
+var jobsFull = jobRates{runs: 9, workers: []int{1, 10, 100}, jobs: []int{400, 1500, 3000}, idle: []int{1, 100}, single: 200}
 
 var jobPrograms = []struct {
 	name string
@@ -85,6 +85,24 @@ func TestJobRatesFull(t *testing.T) {
 	}
 	if err := os.WriteFile(out, r.report(tables), 0o644); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// BenchmarkJobs counts what a job costs the whole process, server, gateway and
+// clients together, from the lease to the confirmed ack.
+func BenchmarkJobs(b *testing.B) {
+	for _, workers := range []int{1, 100} {
+		for _, program := range jobPrograms {
+			b.Run(fmt.Sprintf("program=%s/workers=%d", strings.ReplaceAll(program.name, ", ", "-"), workers), func(b *testing.B) {
+				n := startNode(b, nodeOptions{interval: true, queues: true, gateway: patient})
+				p := program.make(b, n, admin(b, n), "bench")
+				submitAll(b, p, b.N)
+				b.ReportAllocs()
+				b.ResetTimer()
+				worked := workOff(b, p, b.N, workers)
+				b.ReportMetric(float64(b.N)/worked.Seconds(), "jobs/s")
+			})
+		}
 	}
 }
 
