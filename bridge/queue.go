@@ -31,9 +31,11 @@ type queue struct {
 
 	mu      sync.Mutex
 	workers []*worker
-	turn    int    // who is next
-	asked   int    // jobs that pulls under way may still bring
-	arrived []*Job // not yet given to anyone, oldest first
+	open    []*worker // those with credit left
+	turn    int       // who of open is next
+	free    int       // their credit together
+	asked   int       // jobs that pulls under way may still bring
+	arrived []*Job    // not yet given to anyone, oldest first
 	spill   *time.Timer
 	pause   *time.Timer    // not nil: no pulls until then
 	reopens bool           // no pulls: the broker is asked to open the queue again
@@ -49,6 +51,8 @@ func newQueue(qs *queues, subject string) *queue {
 func (q *queue) join(w *worker) {
 	q.mu.Lock()
 	q.workers = append(q.workers, w)
+	q.open = append(q.open, w)
+	q.free += w.max
 	q.mu.Unlock()
 	q.advance()
 }
@@ -68,8 +72,17 @@ func (q *queue) retire(w *worker) bool {
 }
 
 func (q *queue) retireLocked(w *worker) {
+	if w.over {
+		return
+	}
 	w.over = true
-	q.workers = slices.DeleteFunc(q.workers, func(o *worker) bool { return o == w })
+	q.free -= w.credit()
+	q.workers = without(q.workers, w)
+	q.open = without(q.open, w)
+}
+
+func without(list []*worker, w *worker) []*worker {
+	return slices.DeleteFunc(list, func(o *worker) bool { return o == w })
 }
 
 // leave is the end of a worker whose socket is gone: its jobs go back.
@@ -86,14 +99,27 @@ func (q *queue) leave(w *worker) {
 // release takes a lease that is over off its worker, which has room then.
 func (q *queue) release(l *lease) {
 	q.mu.Lock()
-	delete(l.worker.leases, l)
-	done := l.worker.over && len(l.worker.leases) == 0
+	done := q.releaseLocked(l.worker, l)
 	q.mu.Unlock()
 	q.queues.forget(l)
 	if done {
 		l.worker.client.dismiss(l.worker)
 	}
 	q.advance()
+}
+
+// releaseLocked reports whether the worker has neither jobs nor a future.
+func (q *queue) releaseLocked(w *worker, l *lease) (done bool) {
+	had := w.credit()
+	delete(w.leases, l)
+	if w.over {
+		return len(w.leases) == 0
+	}
+	q.free += w.credit() - had
+	if had == 0 {
+		q.open = append(q.open, w)
+	}
+	return false
 }
 
 // advance gives out what has arrived, and asks for as much as there is room.
@@ -146,17 +172,17 @@ func (q *queue) giveLocked() (back []*Job) {
 
 // nextLocked returns the worker whose turn it is among those with room.
 func (q *queue) nextLocked() *worker {
-	for range q.workers {
-		w := q.workers[q.turn%len(q.workers)]
-		q.turn = (q.turn + 1) % len(q.workers)
-		if len(w.leases) < w.max && w.client.jobRoom() {
+	for range q.open {
+		q.turn %= len(q.open)
+		if w := q.open[q.turn]; w.client.jobRoom() {
 			return w
 		}
+		q.turn++
 	}
 	return nil
 }
 
-// leaseLocked gives a job to a worker.
+// leaseLocked gives a job to the worker whose turn it is.
 func (q *queue) leaseLocked(w *worker, j *Job) {
 	now := time.Now()
 	l := newLease(q, w, j, q.tryLocked(j), now)
@@ -164,6 +190,12 @@ func (q *queue) leaseLocked(w *worker, j *Job) {
 		return // its hold is over: the broker gives it out again
 	}
 	w.leases[l] = struct{}{}
+	q.free--
+	if w.credit() > 0 {
+		q.turn++
+	} else {
+		q.open = slices.Delete(q.open, q.turn, q.turn+1)
+	}
 	q.queues.keep(l)
 	l.begin()
 	q.queues.bridge.stats.JobsGiven.Add(1)
@@ -207,13 +239,16 @@ func (q *queue) pullLocked() *PullRequest {
 	if q.pause != nil || q.reopens || q.stopped {
 		return nil
 	}
-	free := 0
-	for _, w := range q.workers {
-		if w.client.jobRoom() {
-			free += w.max - len(w.leases)
+	free := q.free - len(q.arrived) - q.asked
+	if free <= 0 {
+		return nil // as a rule: no need to look at each worker
+	}
+	for _, w := range q.open {
+		if !w.client.jobRoom() {
+			free -= w.credit()
 		}
 	}
-	n := min(free-len(q.arrived)-q.asked, maxPull)
+	n := min(free, maxPull)
 	if n <= 0 {
 		return nil
 	}
