@@ -2,8 +2,7 @@ package jetstream
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -14,8 +13,8 @@ import (
 )
 
 // pull is a request for the next messages of a consumer, while it is under way.
-// It has a subscription of its own: nats-server delivers a message under its
-// own subject, so that an inbox for many could not tell whose it is.
+// It has a mailbox of its own: nats-server delivers a message under its own
+// subject, so that an inbox for many could not tell whose it is.
 //
 // A message that arrives after the end would be out for a whole ack_wait with
 // nobody to work on it: it is given back at once. So a pull whose end was not
@@ -30,12 +29,13 @@ type pull struct {
 	take     func(m *nats.Msg, at meta, sent time.Time)
 	done     func(error)
 
-	mu    sync.Mutex         // held while take or done runs
-	sub   *nats.Subscription // guarded by mu
-	timer *time.Timer        // guarded by mu; late or forget
-	sent  time.Time          // guarded by mu; before nats-server got the request
-	taken int                // guarded by mu
-	over  bool               // guarded by mu; done was called
+	mu    sync.Mutex  // held while take or done runs
+	box   *mailbox    // guarded by mu; nil when nothing more can come
+	timer *time.Timer // guarded by mu; late or forget
+	sent  time.Time   // guarded by mu; before nats-server got the request
+	exact bool        // guarded by mu; the last message will be the last that comes
+	taken int         // guarded by mu
+	over  bool        // guarded by mu; done was called
 }
 
 // Pull implements [bridge.QueueBroker].
@@ -59,7 +59,7 @@ func (p *pull) start() {
 	defer p.mu.Unlock()
 	err := errStopping
 	if p.b.asks.add(p) {
-		err = p.subscribe()
+		p.box, err = p.b.openMailbox(p)
 	}
 	if err == nil {
 		err = p.send()
@@ -69,31 +69,28 @@ func (p *pull) start() {
 	}
 }
 
-// subscribe opens the way for the messages. The caller holds p.mu.
-func (p *pull) subscribe() (err error) {
-	if p.sub, err = p.b.nc.Subscribe(p.b.nc.NewInbox(), p.receive); err != nil {
-		return err
-	}
-	// What comes is bounded by batch; a limit here would drop jobs.
-	return p.sub.SetPendingLimits(-1, -1)
-}
-
 // send asks for the messages that are still wanted. The caller holds p.mu.
 func (p *pull) send() error {
-	request := map[string]any{"batch": p.batch - p.taken, "expires": p.expires}
-	if p.maxBytes > 0 {
-		request["max_bytes"] = p.maxBytes
-	}
-	data, err := json.Marshal(request)
-	if err != nil {
-		return fmt.Errorf("encode a pull: %w", err)
-	}
 	if p.timer != nil {
 		p.timer.Stop()
 	}
 	p.sent = time.Now()
 	p.timer = time.AfterFunc(p.expires+min(resetWait, p.b.o.Timeout), p.late)
-	return p.b.nc.PublishMsg(&nats.Msg{Subject: "$JS.API.CONSUMER.MSG.NEXT." + p.s.cfg.Name + "." + p.consumer, Reply: p.sub.Subject, Data: data})
+	return p.b.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+p.s.cfg.Name+"."+p.consumer, p.box.sub.Subject, p.request())
+}
+
+// request is what nats-server wants to know (ADR-13). With max_bytes it would
+// tell, in one more message, that there was room left (consumer.go,
+// loopAndGatherMsgs), so a single message is asked for without.
+func (p *pull) request() []byte {
+	batch := p.batch - p.taken
+	r := strconv.AppendInt(append(make([]byte, 0, 80), `{"batch":`...), int64(batch), 10)
+	r = strconv.AppendInt(append(r, `,"expires":`...), int64(p.expires), 10)
+	p.exact = p.maxBytes <= 0 || batch == 1
+	if !p.exact {
+		r = strconv.AppendInt(append(r, `,"max_bytes":`...), int64(p.maxBytes), 10)
+	}
+	return append(r, '}')
 }
 
 // receive takes a message, or the word that no more will come.
@@ -105,17 +102,20 @@ func (p *pull) receive(m *nats.Msg) {
 	case !isMessage:
 		p.receiveStatus(m)
 	case p.over:
-		// Without a connection, ack_wait brings it back.
-		_ = p.b.nc.Publish(m.Reply, []byte("-NAK"))
+		p.b.giveBack(m)
 	default:
 		p.taken++
 		p.take(m, at, p.sent)
 		if p.taken == p.batch {
 			p.finish(nil)
-			p.forget()
+			p.complete()
 		}
 	}
 }
+
+// giveBack returns a message that nobody waits for any more. Without a
+// connection, ack_wait brings it back.
+func (b *Broker) giveBack(m *nats.Msg) { _ = b.nc.Publish(m.Reply, []byte("-NAK")) }
 
 // receiveStatus ends the pull, as a rule. The caller holds p.mu.
 func (p *pull) receiveStatus(m *nats.Msg) {
@@ -214,10 +214,23 @@ func (p *pull) finish(err error) {
 	p.done(err)
 }
 
+// complete is the end of a pull that was answered in full. The caller holds
+// p.mu.
+func (p *pull) complete() {
+	if !p.exact {
+		p.forget()
+		return
+	}
+	p.timer.Stop()
+	p.box.keep()
+	p.box = nil
+}
+
 // forget ends the subscription. The caller holds p.mu.
 func (p *pull) forget() {
 	p.timer.Stop()
-	if p.sub != nil {
-		_ = p.sub.Unsubscribe() // fails only when it has ended, or with the connection
+	if p.box != nil {
+		p.box.close()
+		p.box = nil
 	}
 }
