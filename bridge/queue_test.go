@@ -179,6 +179,27 @@ func TestJobIsDoneOnce(t *testing.T) {
 	})
 }
 
+// What a worker says of itself and its job is text, whatever is in it.
+func TestJobEventsAreJSON(t *testing.T) {
+	for _, text := range []string{"plain", "<&>", "\"quoted\\", "line\nline\x7f", "größer ✓", "\x00", "{}"} {
+		inBubble(t, func(t *testing.T, g *rig) {
+			w, r := g.connectAs(t, text)
+			a := add(t, w, job("1"))
+			work(t, w, "jobs.resize", 1)
+			if err := settle(t, w, bridge.SettleRequest{How: bridge.SettleNak, Lease: r.jobs(t, 1)[0].lease, Why: text, Delay: time.Second}); err != nil {
+				t.Fatal(err)
+			}
+			if err := settle(t, w, bridge.SettleRequest{How: bridge.SettleAck, Lease: r.jobs(t, 2)[1].lease, Data: []byte(text)}); err != nil {
+				t.Fatal(err)
+			}
+			events := life(t, g, a.Watch, 5)
+			if states(events) != "queued active retry active done" || events[1].Worker != text || events[2].Why != text || events[2].In != "1s" || events[4].Try != 2 {
+				t.Errorf("%q: %+v", text, events)
+			}
+		})
+	}
+}
+
 func TestCreditAndTurns(t *testing.T) {
 	inBubble(t, func(t *testing.T, g *rig) {
 		p, _ := g.connect(t)
