@@ -29,7 +29,7 @@ bench-go: ## the Go benchmarks, without tests
 far: ## a crowd far behind, at full size (2 minutes); writes bench/FAR.md
 	JETWAY_FAR=$(CURDIR)/bench/FAR.md go test -count 1 -timeout 10m -run '^TestFarFull$$' -v ./e2e
 
-bench-jobs: ## jobs per second, next to nats.go alone (4 minutes); writes bench/JOBS.md
+bench-jobs: ## jobs per second, next to nats.go alone (2 minutes); writes bench/JOBS.md
 	JETWAY_JOBS=$(CURDIR)/bench/JOBS.md go test -count 1 -timeout 20m -run '^TestJobRatesFull$$' -v ./e2e
 
 e2e: ## real processes and a real browser
