@@ -22,27 +22,28 @@ const markInterval = 5 * time.Second
 // Broker is a [bridge.Broker] on NATS JetStream. Make one with [Open].
 type Broker struct {
 	// Static after construction.
-	o       Options
-	srv     *embedded  // nil with an external server
-	nc      *nats.Conn // publishing, tails, jobs, requests, control
-	hist    *nats.Conn // history
-	acks    *inbox     // answers to all that is sent on nc
-	gets    *inbox     // answers to direct gets, on hist
-	reads   chan struct{}
-	streams []*stream // by slot
-	exposed int       // so many of streams, the first ones
-	queue   *stream   // nil without queues; one of streams
-	delayed *stream   // nil without schedules; one of streams
-	times   queueTimes
-	noDelay string          // why there is no delayed
-	life    context.Context // ends with Close
-	end     context.CancelFunc
-	wg      sync.WaitGroup     // committers, watcher, Follow calls
-	pulls   asks               // pulls under way
-	asks    asks               // waiting for an answer on acks
-	mover   sync.WaitGroup     // the mover; ends before all else
-	halt    context.CancelFunc // ends the mover
-	open    atomic.Bool        // Open has returned; streams and all below are there
+	o         Options
+	srv       *embedded  // nil with an external server
+	nc        *nats.Conn // publishing, tails, jobs, requests, control
+	hist      *nats.Conn // history
+	acks      *inbox     // answers to all that is sent on nc
+	gets      *inbox     // answers to direct gets, on hist
+	reads     chan struct{}
+	streams   []*stream // by slot
+	exposed   int       // so many of streams, the first ones
+	queue     *stream   // nil without queues; one of streams
+	delayed   *stream   // nil without schedules; one of streams
+	times     queueTimes
+	noDelay   string          // why there is no delayed
+	life      context.Context // ends with Close
+	end       context.CancelFunc
+	wg        sync.WaitGroup     // committers, watcher, Follow calls
+	pulls     asks               // pulls under way
+	mailboxes mailboxes          // for pulls
+	asks      asks               // waiting for an answer on acks
+	mover     sync.WaitGroup     // the mover; ends before all else
+	halt      context.CancelFunc // ends the mover
+	open      atomic.Bool        // Open has returned; streams and all below are there
 
 	mu     sync.Mutex
 	closed bool           // guarded by mu

@@ -3,6 +3,7 @@ package jetstream_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -50,8 +51,8 @@ func (a admin) Recreate(slot int) {
 func (a admin) Serve(filter string, fn func(*bridge.Event) *bridge.Event) (stop func()) {
 	sub, err := a.Conn().Subscribe(filter, func(m *nats.Msg) {
 		e := &bridge.Event{Subject: m.Subject, Data: m.Data}
-		for name, values := range m.Header {
-			for _, v := range values {
+		for _, name := range slices.Sorted(maps.Keys(m.Header)) {
+			for _, v := range m.Header[name] {
 				e.Head = append(e.Head, bridge.Field{Name: name, Value: v})
 			}
 		}

@@ -22,6 +22,13 @@ func (b *Broker) PublishPlainly(slot int) {
 	b.streams[slot].cur.Store(&inc)
 }
 
+// ToIdleMailbox has a message arrive where no pull is any more.
+func (b *Broker) ToIdleMailbox(m *nats.Msg) {
+	x := b.mailboxes.get()
+	x.receive(m)
+	x.keep()
+}
+
 // Internals for table tests.
 var (
 	ParseMeta = parseMeta

@@ -41,7 +41,8 @@ func (i *inbox) open(r receiver) (id uint64, reply string) {
 	id = i.last
 	i.waiting[id] = r
 	i.mu.Unlock()
-	return id, i.prefix + strconv.FormatUint(id, 36)
+	var b [64]byte
+	return id, string(strconv.AppendUint(append(b[:0], i.prefix...), id, 36))
 }
 
 // close forgets a request; later answers to it are dropped.
