@@ -96,7 +96,7 @@ func TestE10NotJoined(t *testing.T) {
 		}
 		c, start := s.dial(false), time.Now()
 		c.want(closed)
-		if d := time.Since(start); d != socketio.DefaultConnectTimeout || refused.take(t) != nil {
+		if d := time.Since(start); d != socketio.DefaultConnectTimeout || refused.take(t) != socketio.ErrConnectTimeout {
 			t.Errorf("closed after %s", d)
 		}
 	})
