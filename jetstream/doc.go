@@ -15,6 +15,8 @@
 //   - A tail hands over each sequence at most once, ascending, and says what it
 //     could not hand over; see tail.go.
 //   - A stream is never changed in a way that loses messages; see streams.go.
+//   - Of those who save a session with the same revision one wins, in the whole
+//     cluster; its bucket is made again when it is gone. See sessionbucket.go.
 //   - Another incarnation of a stream has another tag: it was made again, or
 //     its sequences went back; see incarnation.go.
 //
@@ -22,11 +24,14 @@
 //
 // Everything exported is safe for concurrent use. Goroutines: one committer
 // per stream, one watcher for all streams, and one per Follow (the caller's).
-// nats.go adds its own. [Broker.Close] waits for all of them.
+// A gateway that is asked something by others (gateways.go) answers on one per
+// request, 1,000 at most. nats.go adds its own. [Broker.Close] waits for all of
+// them.
 //
 // # Connections
 //
-// Two: one for publishing, tails and control, one for history. nats-server
+// Two: one for publishing, tails, sessions and control, one for history and for
+// looking up sessions. nats-server
 // answers a direct get inside the loop that reads its client's connection, so
 // that a long read would hold up the publishes behind it.
 package jetstream

@@ -48,3 +48,10 @@ func (b *Broker) ConfirmNone(ctx context.Context, slot int, filter string, seq u
 func (b *Broker) LeaderLast(ctx context.Context, slot int, subject string) (uint64, error) {
 	return b.leaderSeq(ctx, b.streams[slot], leaderGet{LastFor: subject})
 }
+
+// SessionCopies makes the broker ask as if the sessions had copies.
+func (b *Broker) SessionCopies(n int32) { b.sessions.copies.Store(n) }
+
+// WatchSessions looks whether the sessions are there, as is done from time to
+// time.
+func (b *Broker) WatchSessions() { b.sessions.watch(b.life) }
