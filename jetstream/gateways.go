@@ -19,7 +19,8 @@ import (
 //
 // NATS says at once that nobody listens on a subject, but only if that is true
 // of everybody: a client with the filter ">" is enough for silence. So a gateway
-// says that it has received a request, and one that does not is not there.
+// says that it has received a request, and one that does not within
+// Options.Timeout is not there: a round trip, and what a busy machine adds to it.
 const (
 	ctlGateway = ctl + "gateway."
 	ctlAnswer  = ctl + "answer."
@@ -37,10 +38,6 @@ const (
 // maxAsked is how many requests a gateway answers at once. It bounds what
 // others can make it do, such as a storm of reconnects after one has died.
 const maxAsked = 1000
-
-// receiptWait is how long a gateway that is there may take to say that it has
-// received a request: a round trip, and what a busy machine adds to it.
-const receiptWait = 2 * time.Second
 
 // gatewayServer answers what others ask one gateway.
 type gatewayServer struct {
@@ -173,7 +170,7 @@ func (b *Broker) AskGateway(ctx context.Context, id string, request []byte) ([]b
 }
 
 func (b *Broker) awaitGateway(ctx context.Context, id string, k *gatewayCall) ([]byte, error) {
-	timer := time.NewTimer(min(receiptWait, b.o.Timeout))
+	timer := time.NewTimer(b.o.Timeout)
 	defer timer.Stop()
 	received, late := k.received, timer.C
 	for {
