@@ -28,7 +28,9 @@ const errNameInUse = 10058
 // bucket that is gone is made again, with a warning, by whoever finds out: a
 // call, which then goes on. All are told what is true by then, that there is no
 // such record, and who still has a session saves it. [bridge.CodeUnavailable]
-// is left for a bucket that cannot be made or does not answer.
+// is left for a bucket that cannot be made or does not answer. nats-server may
+// bring back what was in it, when it has not removed its files: records with
+// the revisions that they had, so that nothing is amiss.
 type sessions struct {
 	b        *Broker
 	ttl      time.Duration
