@@ -22,9 +22,10 @@ type inbox struct {
 // inbox; it must not block.
 type receiver interface{ receive(m *nats.Msg) }
 
-// newInbox subscribes on nc; the subscription ends with the connection.
-func newInbox(nc *nats.Conn) (*inbox, error) {
-	i := &inbox{prefix: nc.NewInbox() + ".", waiting: map[uint64]receiver{}}
+// newInbox subscribes on nc to what is below prefix, which must be unique; the
+// subscription ends with the connection.
+func newInbox(nc *nats.Conn, prefix string) (*inbox, error) {
+	i := &inbox{prefix: prefix + ".", waiting: map[uint64]receiver{}}
 	sub, err := nc.Subscribe(i.prefix+"*", i.dispatch)
 	if err != nil {
 		return nil, err
