@@ -3,10 +3,10 @@
 
 FUZZTIME ?= 30s
 
-.PHONY: build run test lint fuzz bench-go far e2e clean help
+.PHONY: build run test lint fuzz bench-go far bench-jobs e2e clean help
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## bin/jetway
 	go build -o bin/jetway ./cmd/jetway
@@ -28,6 +28,9 @@ bench-go: ## the Go benchmarks, without tests
 
 far: ## a crowd far behind, at full size (2 minutes); writes bench/FAR.md
 	JETWAY_FAR=$(CURDIR)/bench/FAR.md go test -count 1 -timeout 10m -run '^TestFarFull$$' -v ./e2e
+
+bench-jobs: ## jobs per second, next to nats.go alone (2 minutes); writes bench/JOBS.md
+	JETWAY_JOBS=$(CURDIR)/bench/JOBS.md go test -count 1 -timeout 20m -run '^TestJobRatesFull$$' -v ./e2e
 
 e2e: ## real processes and a real browser
 	@. ./scripts/need.sh && need_e2e && ./e2e/run.sh

@@ -86,7 +86,7 @@ type Broker interface {
 	MoveDurable(ctx context.Context, slot int, d Durable, seen uint64) error
 
 	// Signal tells all gateways, this one included, something: the control
-	// subjects jetway.ctl.<name>. At most once.
+	// subjects jetway.ctl.<name>, where name is one valid token. At most once.
 	Signal(name string, data []byte) error
 
 	// Signals hands over what gateways signal from now on.

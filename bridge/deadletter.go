@@ -167,7 +167,7 @@ func (qs *queues) requeue(ctx context.Context, letter *Event, pos string) ([]byt
 		return json.Marshal(struct {
 			Pos   string `json:"pos"`
 			Watch string `json:"watch"`
-		}{j.pos, j.watch()})
+		}{j.pos, j.watch})
 	case <-ctx.Done():
 		return nil, &Error{Code: CodeUnavailable, Msg: "the queue did not answer in time", Hint: "say it again: it is stored once", Retry: time.Second}
 	}

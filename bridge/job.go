@@ -73,7 +73,7 @@ func (qs *queues) added(p *Publication, got Receipt) string {
 	if !got.Duplicate {
 		qs.announce(j, got, p.NotBefore)
 	}
-	return j.watch()
+	return j.watch
 }
 
 // announce tells the watchers of a job that it is queued.

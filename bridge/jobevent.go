@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -32,8 +33,9 @@ func (qs *queues) ref(queue string) queueRef {
 // jobRef is a job as its watchers and its dead letter know it.
 type jobRef struct {
 	queueRef
-	name string // the last token of its events' subject
-	pos  string // where it is or was stored: unique
+	name  string // the last token of its events' subject
+	pos   string // where it is or was stored: unique
+	watch string // the subject of its events
 }
 
 // job names a job that is in the queue.
@@ -42,11 +44,9 @@ func (r queueRef) job(e *Event) jobRef {
 	if given := header(e.Head, jobHeader); ValidName(given) == nil {
 		name = given
 	}
-	return jobRef{r, name, string(Position{{e.Stream.Tag, e.Seq}}.Append(nil))}
+	var pos [64]byte
+	return jobRef{r, name, string(Position{{e.Stream.Tag, e.Seq}}.Append(pos[:0])), jobEvents(r.subject, name)}
 }
-
-// watch is the subject of a job's events.
-func (j jobRef) watch() string { return jobEvents(j.subject, j.name) }
 
 // header returns the first value of a header, "" when it is not there.
 func header(head []Field, name string) string {
@@ -59,39 +59,61 @@ func header(head []Field, name string) string {
 }
 
 // jobEvent is what became of a job: the payload of an event to its watchers,
-// but for data.
+// a JSON object in which what is zero is left out.
 type jobEvent struct {
-	State  string     `json:"state"`            // queued, active, progress, retry, done or dead
-	Try    int        `json:"try,omitempty"`    // which try this is about
-	Worker string     `json:"worker,omitempty"` // the user who works on it
-	At     *time.Time `json:"at,omitempty"`     // queued: not before this
-	In     string     `json:"in,omitempty"`     // retry: after this
-	Why    string     `json:"why,omitempty"`    // retry, dead
+	State  string     // queued, active, progress, retry, done or dead
+	Try    int        // which try this is about
+	Worker string     // the user who works on it
+	At     *time.Time // queued: not before this
+	In     string     // retry: after this
+	Why    string     // retry, dead
 
 	data []byte // progress or result; nil for none
 }
 
 // body is the event's payload. The data is in it as the worker sent it, as
 // "data" if it is JSON and else as "b64".
-func (e jobEvent) body() []byte {
-	b, err := json.Marshal(e)
+func (e *jobEvent) body() []byte {
+	b := append(make([]byte, 0, 96+len(e.Why)+len(e.data)), `{"state":"`...)
+	b = append(append(b, e.State...), '"')
+	if e.Try != 0 {
+		b = strconv.AppendInt(append(b, `,"try":`...), int64(e.Try), 10)
+	}
+	b = appendText(b, "worker", e.Worker)
+	if e.At != nil {
+		b = append(e.At.AppendFormat(append(b, `,"at":"`...), time.RFC3339Nano), '"')
+	}
+	b = appendText(appendText(b, "in", e.In), "why", e.Why)
 	switch {
-	case err != nil:
-		panic(err) // nothing in it cannot be marshalled
 	case e.data == nil:
-		return b
 	case json.Valid(e.data):
-		b = append(append(b[:len(b)-1], `,"data":`...), e.data...)
+		b = append(append(b, `,"data":`...), e.data...)
 	default:
-		b = append(base64.StdEncoding.AppendEncode(append(b[:len(b)-1], `,"b64":"`...), e.data), '"')
+		b = append(base64.StdEncoding.AppendEncode(append(b, `,"b64":"`...), e.data), '"')
 	}
 	return append(b, '}')
+}
+
+// appendText appends a text as one more member, nothing when it is empty.
+func appendText(b []byte, name, text string) []byte {
+	if text == "" {
+		return b
+	}
+	b = append(append(append(b, `,"`...), name...), `":`...)
+	if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
+		quoted, err := json.Marshal(text)
+		if err != nil {
+			panic(err) // a string can be marshalled
+		}
+		return append(b, quoted...)
+	}
+	return append(append(append(b, '"'), text...), '"')
 }
 
 // tell publishes a job's event. done, which may be nil, is called when it is
 // stored. What can be only once in the life of a job is stored once.
 func (qs *queues) tell(j jobRef, e jobEvent, done func(error)) {
-	p := &Publication{Slot: j.eventsSlot, Subject: j.watch(), Data: e.body(), Owner: eventsOwner}
+	p := &Publication{Slot: j.eventsSlot, Subject: j.watch, Data: e.body(), Owner: eventsOwner}
 	switch e.State {
 	case "queued", "done", "dead":
 		p.ID = e.State + ":" + j.pos

@@ -31,9 +31,12 @@ type queue struct {
 
 	mu      sync.Mutex
 	workers []*worker
-	turn    int    // who is next
-	asked   int    // jobs that pulls under way may still bring
-	arrived []*Job // not yet given to anyone, oldest first
+	open    []*worker // those with credit left
+	turn    int       // who of open is next
+	free    int       // their credit together
+	asked   int       // jobs that pulls under way may still bring
+	pulls   []*pull   // those of them that can be cancelled
+	arrived []*Job    // not yet given to anyone, oldest first
 	spill   *time.Timer
 	pause   *time.Timer    // not nil: no pulls until then
 	reopens bool           // no pulls: the broker is asked to open the queue again
@@ -49,6 +52,8 @@ func newQueue(qs *queues, subject string) *queue {
 func (q *queue) join(w *worker) {
 	q.mu.Lock()
 	q.workers = append(q.workers, w)
+	q.open = append(q.open, w)
+	q.free += w.max
 	q.mu.Unlock()
 	q.advance()
 }
@@ -68,8 +73,17 @@ func (q *queue) retire(w *worker) bool {
 }
 
 func (q *queue) retireLocked(w *worker) {
+	if w.over {
+		return
+	}
 	w.over = true
-	q.workers = slices.DeleteFunc(q.workers, func(o *worker) bool { return o == w })
+	q.free -= w.credit()
+	q.workers = without(q.workers, w)
+	q.open = without(q.open, w)
+}
+
+func without(list []*worker, w *worker) []*worker {
+	return slices.DeleteFunc(list, func(o *worker) bool { return o == w })
 }
 
 // leave is the end of a worker whose socket is gone: its jobs go back.
@@ -86,8 +100,7 @@ func (q *queue) leave(w *worker) {
 // release takes a lease that is over off its worker, which has room then.
 func (q *queue) release(l *lease) {
 	q.mu.Lock()
-	delete(l.worker.leases, l)
-	done := l.worker.over && len(l.worker.leases) == 0
+	done := q.releaseLocked(l.worker, l)
 	q.mu.Unlock()
 	q.queues.forget(l)
 	if done {
@@ -96,23 +109,69 @@ func (q *queue) release(l *lease) {
 	q.advance()
 }
 
+// releaseLocked reports whether the worker has neither jobs nor a future.
+func (q *queue) releaseLocked(w *worker, l *lease) (done bool) {
+	had := w.credit()
+	delete(w.leases, l)
+	if w.over {
+		return len(w.leases) == 0
+	}
+	q.free += w.credit() - had
+	if had == 0 {
+		q.open = append(q.open, w)
+	}
+	return false
+}
+
 // advance gives out what has arrived, and asks for as much as there is room.
 func (q *queue) advance() {
 	q.mu.Lock()
 	back := q.giveLocked()
-	request := q.pullLocked()
+	cancels := q.excessLocked()
+	p := q.pullLocked()
 	q.mu.Unlock()
-	q.tellBroker(back, request)
+	q.tellBroker(back, p)
+	cancelAll(cancels)
 }
 
 // tellBroker returns jobs and asks for others. The broker may answer at once,
 // so q.mu must be free.
-func (q *queue) tellBroker(back []*Job, request *PullRequest) {
+func (q *queue) tellBroker(back []*Job, p *pull) {
 	for _, j := range back {
 		q.queues.giveBack(j, 0)
 	}
-	if request != nil {
-		q.queues.broker.Pull(request)
+	if p == nil {
+		return
+	}
+	cancel := q.queues.broker.Pull(&PullRequest{Subject: q.subject, Max: p.asked, MaxBytes: pullBytes, Take: p.take, Done: p.done})
+	q.mu.Lock()
+	if !p.ended {
+		p.cancel = cancel
+		q.pulls = append(q.pulls, p)
+	}
+	cancels := q.excessLocked() // who wanted them may have left meanwhile
+	q.mu.Unlock()
+	cancelAll(cancels)
+}
+
+// excessLocked returns what ends the pulls when they may bring more than there
+// is room for, because workers have left: a job that comes for nobody has been
+// handed out in vain, and is late for the others. Then as many as there is room
+// for are asked for anew.
+func (q *queue) excessLocked() (cancels []func()) {
+	if q.asked == 0 || q.asked+len(q.arrived) <= q.free && !q.stopped {
+		return nil
+	}
+	for _, p := range q.pulls {
+		cancels = append(cancels, p.cancel)
+	}
+	q.pulls = nil
+	return cancels
+}
+
+func cancelAll(cancels []func()) {
+	for _, cancel := range cancels {
+		cancel()
 	}
 }
 
@@ -146,17 +205,17 @@ func (q *queue) giveLocked() (back []*Job) {
 
 // nextLocked returns the worker whose turn it is among those with room.
 func (q *queue) nextLocked() *worker {
-	for range q.workers {
-		w := q.workers[q.turn%len(q.workers)]
-		q.turn = (q.turn + 1) % len(q.workers)
-		if len(w.leases) < w.max && w.client.jobRoom() {
+	for range q.open {
+		q.turn %= len(q.open)
+		if w := q.open[q.turn]; w.client.jobRoom() {
 			return w
 		}
+		q.turn++
 	}
 	return nil
 }
 
-// leaseLocked gives a job to a worker.
+// leaseLocked gives a job to the worker whose turn it is.
 func (q *queue) leaseLocked(w *worker, j *Job) {
 	now := time.Now()
 	l := newLease(q, w, j, q.tryLocked(j), now)
@@ -164,6 +223,12 @@ func (q *queue) leaseLocked(w *worker, j *Job) {
 		return // its hold is over: the broker gives it out again
 	}
 	w.leases[l] = struct{}{}
+	q.free--
+	if w.credit() > 0 {
+		q.turn++
+	} else {
+		q.open = slices.Delete(q.open, q.turn, q.turn+1)
+	}
 	q.queues.keep(l)
 	l.begin()
 	q.queues.bridge.stats.JobsGiven.Add(1)
@@ -182,9 +247,9 @@ func (q *queue) spillOver() {
 	q.mu.Lock()
 	q.spill = nil
 	back := append(q.giveLocked(), q.bounceLocked()...)
-	request := q.pullLocked()
+	p := q.pullLocked()
 	q.mu.Unlock()
-	q.tellBroker(back, request)
+	q.tellBroker(back, p)
 }
 
 // bounceLocked takes out what no worker here has room for, to be given back.
@@ -201,31 +266,38 @@ func (q *queue) bounceLocked() []*Job {
 	return back
 }
 
-// pullLocked returns a request for as many jobs as there is room for and none
-// is asked for yet; nil for none.
-func (q *queue) pullLocked() *PullRequest {
+// pullLocked returns a pull of as many jobs as there is room for and none is
+// asked for yet; nil for none.
+func (q *queue) pullLocked() *pull {
 	if q.pause != nil || q.reopens || q.stopped {
 		return nil
 	}
-	free := 0
-	for _, w := range q.workers {
-		if w.client.jobRoom() {
-			free += w.max - len(w.leases)
+	free := q.free - len(q.arrived) - q.asked
+	if free <= 0 {
+		return nil // as a rule: no need to look at each worker
+	}
+	for _, w := range q.open {
+		if !w.client.jobRoom() {
+			free -= w.credit()
 		}
 	}
-	n := min(free-len(q.arrived)-q.asked, maxPull)
+	n := min(free, maxPull)
 	if n <= 0 {
 		return nil
 	}
 	q.asked += n
-	p := &pull{queue: q, left: n}
-	return &PullRequest{Subject: q.subject, Max: n, MaxBytes: pullBytes, Take: p.take, Done: p.done}
+	return &pull{queue: q, asked: n, left: n}
 }
 
 // pull is a request for jobs that is under way.
 type pull struct {
 	queue *queue
-	left  int // guarded by queue.mu
+	asked int // jobs
+
+	// Guarded by queue.mu.
+	left   int // of them, still to come
+	cancel func()
+	ended  bool
 }
 
 // take receives a job.
@@ -250,7 +322,8 @@ func (p *pull) done(err error) {
 	q := p.queue
 	q.mu.Lock()
 	q.asked -= p.left
-	p.left = 0
+	p.left, p.ended = 0, true
+	q.pulls = slices.DeleteFunc(q.pulls, func(o *pull) bool { return o == p })
 	switch {
 	case err == nil || q.stopped:
 	case errors.Is(err, &Error{Code: CodeNotFound}) && !q.reopens:
@@ -304,6 +377,8 @@ func (q *queue) stop() {
 	}
 	q.spill, q.pause = nil, nil
 	back := q.bounceLocked()
+	cancels := q.excessLocked()
 	q.mu.Unlock()
 	q.tellBroker(back, nil)
+	cancelAll(cancels)
 }

@@ -179,6 +179,27 @@ func TestJobIsDoneOnce(t *testing.T) {
 	})
 }
 
+// What a worker says of itself and its job is text, whatever is in it.
+func TestJobEventsAreJSON(t *testing.T) {
+	for _, text := range []string{"plain", "<&>", "\"quoted\\", "line\nline\x7f", "größer ✓", "\x00", "{}"} {
+		inBubble(t, func(t *testing.T, g *rig) {
+			w, r := g.connectAs(t, text)
+			a := add(t, w, job("1"))
+			work(t, w, "jobs.resize", 1)
+			if err := settle(t, w, bridge.SettleRequest{How: bridge.SettleNak, Lease: r.jobs(t, 1)[0].lease, Why: text, Delay: time.Second}); err != nil {
+				t.Fatal(err)
+			}
+			if err := settle(t, w, bridge.SettleRequest{How: bridge.SettleAck, Lease: r.jobs(t, 2)[1].lease, Data: []byte(text)}); err != nil {
+				t.Fatal(err)
+			}
+			events := life(t, g, a.Watch, 5)
+			if states(events) != "queued active retry active done" || events[1].Worker != text || events[2].Why != text || events[2].In != "1s" || events[4].Try != 2 {
+				t.Errorf("%q: %+v", text, events)
+			}
+		})
+	}
+}
+
 func TestCreditAndTurns(t *testing.T) {
 	inBubble(t, func(t *testing.T, g *rig) {
 		p, _ := g.connect(t)
@@ -559,6 +580,31 @@ func TestStuckWorker(t *testing.T) {
 		}
 		r.block(false)
 		r.jobs(t, 1)
+	})
+}
+
+// A job that comes after the last worker has left is not handed out in vain.
+func TestNoJobForNobody(t *testing.T) {
+	inBubble(t, func(t *testing.T, g *rig) {
+		p, _ := g.connect(t)
+		w, r := g.connect(t)
+		sid := work(t, w, "jobs.resize", 3)
+		if err := w.Unsubscribe(sid); err != nil {
+			t.Fatal(err)
+		}
+		gone, rg := g.connect(t)
+		work(t, gone, "jobs.resize", 2)
+		rg.close()
+		gone.Close()
+		add(t, p, job("1"))
+		time.Sleep(time.Minute) // of the bubble
+		if n := g.Stats().JobsBounced.Load(); n > 0 {
+			t.Errorf("%d jobs were handed out for nobody", n)
+		}
+		work(t, w, "jobs.resize", 1)
+		if f := r.jobs(t, 1)[0]; f.try != 1 {
+			t.Errorf("try %d", f.try)
+		}
 	})
 }
 

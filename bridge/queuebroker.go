@@ -26,8 +26,10 @@ type QueueBroker interface {
 	// is known of jobs that were handed out before.
 	OpenQueue(ctx context.Context, subject string) error
 
-	// Pull asks for jobs of a queue that is open, see [PullRequest].
-	Pull(r *PullRequest)
+	// Pull asks for jobs of a queue that is open, see [PullRequest]. cancel ends
+	// the request, unless it has ended: nothing more is handed out for it, and
+	// what is on its way goes back. It may be called once.
+	Pull(r *PullRequest) (cancel func())
 
 	// Settle says what becomes of a job. done is called exactly once, from any
 	// goroutine, perhaps before Settle returns, and must not block: with nil
@@ -50,7 +52,7 @@ type PullRequest struct {
 	Take func(*Job) // for each job
 
 	// Done ends the request, once, after the last Take: with nil when Max or
-	// MaxBytes is reached or no more came for as long as the broker waits
+	// MaxBytes is reached, it was cancelled, or no more came for as long as the broker waits
 	// (seconds); with [CodeNotFound] when the queue has to be opened again.
 	Done func(error)
 }

@@ -24,6 +24,9 @@ type worker struct {
 	leases map[*lease]struct{}
 }
 
+// credit is how many more jobs the worker may be given; queue.mu is held.
+func (w *worker) credit() int { return w.max - len(w.leases) }
+
 // JobDelivery is one job on its way to a worker.
 type JobDelivery struct {
 	Event *Event

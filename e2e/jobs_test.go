@@ -186,17 +186,17 @@ func (w *historyWorker) visit(url string) {
 func (w *historyWorker) job(ctx context.Context, c *client.Client, m client.Message) bool {
 	poison := strings.HasPrefix(string(m.Data), `"poison`)
 	switch chance := w.rnd.IntN(1000); {
-	case chance < 8:
+	case chance < 20:
 		// Beyond the lease, whatever the server says meanwhile.
 		timer := time.NewTimer(historyLease + historyLease/4)
 		<-timer.C
 		w.note("stale", m, c.Ack(ctx, m.Lease, nil))
-	case chance < 20:
+	case chance < 32:
 		return false
-	case chance < 45 || poison:
+	case chance < 57 || poison:
 		w.note("nak", m, c.Nak(ctx, m.Lease, time.Duration(w.rnd.IntN(50)+1)*time.Millisecond, "by chance"))
 	default:
-		if chance < 100 {
+		if chance < 112 {
 			w.note("wip", m, c.Wip(ctx, m.Lease, []byte(`{"percent":50}`)))
 		}
 		w.note("trying", m, nil) // what follows may have an effect without an answer

@@ -51,7 +51,9 @@ type nodeOptions struct {
 	bridge   bridge.Options
 	gateway  gateway.Options // Anonymous nil lets anyone do anything
 	strict   bool            // refuse clients without a token
-	queues   bool            // jobs.*, with a lease of a second and three tries
+	queues   bool            // jobs.* are queues
+	lease    time.Duration   // of jobs; 0 is the default
+	maxJobs  int64           // of a queue; 0 is the default
 }
 
 var anyone = bridge.Permissions{Pub: []string{">"}, Sub: []string{">"}, Work: []string{">"}, Req: []string{">"}}
@@ -68,18 +70,17 @@ func startNode(t testing.TB, o nodeOptions) *node {
 	logger := slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
+	streams, queues := []jetstream.StreamConfig{o.stream}, jetstream.QueueOptions{}
+	if o.queues {
+		streams = append(streams, jetstream.StreamConfig{Name: "JOB_EVENTS", Subjects: []string{"jobs.events.>"}, MaxBytes: 1 << 30},
+			jetstream.StreamConfig{Name: "DEAD", Subjects: []string{"dead.jobs.*"}, MaxBytes: 1 << 30, DiscardNew: true})
+		queues = jetstream.QueueOptions{Stream: "JOBS", Subjects: []string{"jobs.*"}, Lease: o.lease, MaxJobs: o.maxJobs}
+	}
 	n := &node{}
 	options := jetstream.Options{
-		Logger: logger, URL: o.nats, Streams: []jetstream.StreamConfig{o.stream},
+		Logger: logger, URL: o.nats, Streams: streams, Queues: queues,
 		Timeout:  30 * time.Second, // the test's own clients starve the server of its processors
 		Embedded: jetstream.EmbeddedOptions{StoreDir: o.store, SyncAlways: !o.interval, Listen: "127.0.0.1:0", MaxStore: 4 << 30},
-	}
-	if o.queues {
-		options.Queues = jetstream.QueueOptions{Stream: "JOBS", Subjects: []string{"jobs.*"}, Lease: time.Second, MaxJobs: 3}
-		options.Streams = append(options.Streams,
-			jetstream.StreamConfig{Name: "JOB_EVENTS", Subjects: []string{"jobs.events.>"}},
-			jetstream.StreamConfig{Name: "DEAD", Subjects: []string{"dead.jobs.*"}, DiscardNew: true})
-		o.bridge.Queues = bridge.QueueOptions{Lease: time.Second, MaxTries: 3, Backoff: []time.Duration{10 * time.Millisecond}}
 	}
 	var err error
 	n.broker, err = jetstream.Open(ctx, options)

@@ -15,8 +15,12 @@ import (
 	"github.com/jetway-io/jetway/gateway/native/client"
 )
 
-// queueNode is a gateway with queues; the lease is a second.
-func queueNode(t *testing.T) *node { return startNode(t, nodeOptions{interval: true, queues: true}) }
+// queueNode is a gateway with queues of three jobs, which are leased for a
+// second and tried three times.
+func queueNode(t *testing.T) *node {
+	return startNode(t, nodeOptions{interval: true, queues: true, lease: time.Second, maxJobs: 3, bridge: bridge.Options{
+		Queues: bridge.QueueOptions{Lease: time.Second, MaxTries: 3, Backoff: []time.Duration{10 * time.Millisecond}}}})
+}
 
 func workOn(t *testing.T, c *client.Client, queue string, max int) *client.Sub {
 	t.Helper()

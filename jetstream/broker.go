@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nuid"
 
 	"github.com/jetway-io/jetway/bridge"
 )
@@ -22,27 +23,30 @@ const markInterval = 5 * time.Second
 // Broker is a [bridge.Broker] on NATS JetStream. Make one with [Open].
 type Broker struct {
 	// Static after construction.
-	o       Options
-	srv     *embedded  // nil with an external server
-	nc      *nats.Conn // publishing, tails, jobs, requests, control
-	hist    *nats.Conn // history
-	acks    *inbox     // answers to all that is sent on nc
-	gets    *inbox     // answers to direct gets, on hist
-	reads   chan struct{}
-	streams []*stream // by slot
-	exposed int       // so many of streams, the first ones
-	queue   *stream   // nil without queues; one of streams
-	delayed *stream   // nil without schedules; one of streams
-	times   queueTimes
-	noDelay string          // why there is no delayed
-	life    context.Context // ends with Close
-	end     context.CancelFunc
-	wg      sync.WaitGroup     // committers, watcher, Follow calls
-	pulls   asks               // pulls under way
-	asks    asks               // waiting for an answer on acks
-	mover   sync.WaitGroup     // the mover; ends before all else
-	halt    context.CancelFunc // ends the mover
-	open    atomic.Bool        // Open has returned; streams and all below are there
+	o         Options
+	srv       *embedded  // nil with an external server
+	nc        *nats.Conn // publishing, tails, jobs, requests, control
+	hist      *nats.Conn // history
+	acks      *inbox     // answers to all that is sent on nc
+	gets      *inbox     // answers to direct gets, on hist
+	answers   *inbox     // answers of other gateways, on nc
+	reads     chan struct{}
+	streams   []*stream // by slot
+	exposed   int       // so many of streams, the first ones
+	queue     *stream   // nil without queues; one of streams
+	delayed   *stream   // nil without schedules; one of streams
+	times     queueTimes
+	sessions  *sessions       // nil when none are kept
+	noDelay   string          // why there is no delayed
+	life      context.Context // ends with Close
+	end       context.CancelFunc
+	wg        sync.WaitGroup     // committers, watcher, Follow calls, answers to gateways
+	pulls     asks               // pulls under way
+	mailboxes mailboxes          // for pulls
+	asks      asks               // waiting for an answer on acks
+	mover     sync.WaitGroup     // the mover; ends before all else
+	halt      context.CancelFunc // ends the mover
+	open      atomic.Bool        // Open has returned; streams and all below are there
 
 	mu     sync.Mutex
 	closed bool           // guarded by mu
@@ -85,6 +89,9 @@ func Open(ctx context.Context, o Options) (_ *Broker, err error) {
 	if err := b.openStreams(ctx); err != nil {
 		return nil, err
 	}
+	if err := b.openSessions(ctx); err != nil {
+		return nil, err
+	}
 	for _, s := range b.streams {
 		s.committer = newCommitter(b, s)
 		b.wg.Go(s.committer.run)
@@ -111,11 +118,16 @@ func (b *Broker) connect() (err error) {
 	if b.hist, err = b.dial("jetway history", nil); err != nil {
 		return err
 	}
-	if b.acks, err = newInbox(b.nc); err != nil {
+	if b.acks, err = newInbox(b.nc, b.nc.NewInbox()); err != nil {
 		return fmt.Errorf("subscribe to the answers of NATS: %w", err)
 	}
-	if b.gets, err = newInbox(b.hist); err != nil {
+	if b.gets, err = newInbox(b.hist, b.hist.NewInbox()); err != nil {
 		return fmt.Errorf("subscribe to the answers of NATS: %w", err)
+	}
+	// Below the control subjects, so that one permission is enough for a gateway
+	// to answer others.
+	if b.answers, err = newInbox(b.nc, ctlAnswer+nuid.Next()); err != nil {
+		return fmt.Errorf("subscribe to the answers of other gateways: %w", err)
 	}
 	return nil
 }
@@ -280,8 +292,9 @@ func (b *Broker) setDown(err error) {
 }
 
 // Close ends all that the broker runs: publishes that wait are answered with
-// CodeUnavailable, and so are pulls, settlements and requests; Follow returns, high-water marks are recorded, and the
-// embedded server stops. Idempotent. When ctx ends first, it returns an error
+// CodeUnavailable, and so are pulls,
+// settlements, requests and the saving of sessions; Follow returns, high-water
+// marks are recorded, and the embedded server stops. Idempotent. When ctx ends first, it returns an error
 // and leaves the rest to the end of the process.
 func (b *Broker) Close(ctx context.Context) error {
 	b.closer.Do(func() { b.fault = b.shutdown(ctx) })

@@ -3,6 +3,7 @@ package jetstream_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +19,7 @@ import (
 type admin struct {
 	*jetstream.Broker
 	t     *testing.T
+	o     jetstream.Options
 	names []string
 }
 
@@ -46,12 +48,19 @@ func (a admin) Recreate(slot int) {
 	})
 }
 
+// Join opens the broker of another gateway, for which the server is external.
+func (a admin) Join(t *testing.T) bridge.Broker {
+	o := a.o
+	o.URL, o.Embedded = a.ClientURL(), jetstream.EmbeddedOptions{}
+	return open(t, o)
+}
+
 // Serve answers requests as a microservice would.
 func (a admin) Serve(filter string, fn func(*bridge.Event) *bridge.Event) (stop func()) {
 	sub, err := a.Conn().Subscribe(filter, func(m *nats.Msg) {
 		e := &bridge.Event{Subject: m.Subject, Data: m.Data}
-		for name, values := range m.Header {
-			for _, v := range values {
+		for _, name := range slices.Sorted(maps.Keys(m.Header)) {
+			for _, v := range m.Header[name] {
 				e.Head = append(e.Head, bridge.Field{Name: name, Value: v})
 			}
 		}
@@ -82,21 +91,27 @@ func (a admin) Serve(filter string, fn func(*bridge.Event) *bridge.Event) (stop 
 func TestConformance(t *testing.T) {
 	for _, sync := range []bool{false, true} {
 		t.Run(fmt.Sprint("always=", sync), func(t *testing.T) {
-			brokertest.Run(t, func(t *testing.T, queues *brokertest.Queues, streams ...brokertest.Stream) brokertest.Broker {
+			brokertest.Run(t, func(t *testing.T, setup brokertest.Setup) brokertest.Broker {
 				o := options(t)
 				o.Embedded.SyncAlways, o.Streams = sync, nil
-				if queues != nil {
+				if queues := setup.Queues; queues != nil {
 					o.Queues = jetstream.QueueOptions{Stream: queues.Stream, Subjects: queues.Subjects, Lease: queues.Lease,
 						MaxJobs: int64(queues.MaxJobs), Dedupe: queues.Dedupe}
 				}
+				if s := setup.Sessions; s != nil {
+					o.Sessions = jetstream.SessionOptions{Keep: true, TTL: s.TTL}
+				}
+				if setup.Cluster {
+					o.Embedded.Listen = "127.0.0.1:0"
+				}
 				a := admin{t: t}
-				for _, s := range streams {
+				for _, s := range setup.Streams {
 					o.Streams = append(o.Streams, jetstream.StreamConfig{Name: s.Name, Subjects: s.Subjects, MaxAge: s.MaxAge, MaxBytes: s.MaxBytes, Dedupe: s.Dedupe})
 					a.names = append(a.names, s.Name)
 				}
-				a.Broker = open(t, o)
+				a.Broker, a.o = open(t, o), o
 				return a
-			}, brokertest.HasQueues, brokertest.HasRequests)
+			}, brokertest.HasQueues, brokertest.HasRequests, brokertest.HasSessions, brokertest.HasGateways)
 		})
 	}
 }

@@ -25,6 +25,8 @@
 //   - A delayed job is in one of two streams until it is done. Between them it
 //     is moved at least once, and within the dedupe window stored once.
 //   - Only the jobs of a queue that is full are refused; see limit.go.
+//   - Of those who save a session with the same revision one wins, in the whole
+//     cluster; its bucket is made again when it is gone. See sessionbucket.go.
 //   - Another incarnation of a stream has another tag: it was made again, or
 //     its sequences went back; see incarnation.go.
 //
@@ -33,12 +35,14 @@
 // Everything exported is safe for concurrent use. Goroutines: one committer
 // per stream, one watcher for all streams, one mover of delayed jobs, and one
 // per Follow (the caller's). Settlements and requests have a timer each and no
-// goroutine. nats.go adds its own, one of them per pull. [Broker.Close] waits
-// for all of them.
+// goroutine. A gateway that is asked something by others (gateways.go) answers
+// on one per request, 1,000 at most. nats.go adds its own, one of them per
+// pull. [Broker.Close] waits for all of them.
 //
 // # Connections
 //
-// Two: one for publishing, tails, jobs, requests and control, one for history. nats-server
+// Two: one for publishing, tails, jobs, requests, sessions and control, one for
+// history and for looking up sessions. nats-server
 // answers a direct get inside the loop that reads its client's connection, so
 // that a long read would hold up the publishes behind it.
 package jetstream

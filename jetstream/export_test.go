@@ -22,6 +22,13 @@ func (b *Broker) PublishPlainly(slot int) {
 	b.streams[slot].cur.Store(&inc)
 }
 
+// ToIdleMailbox has a message arrive where no pull is any more.
+func (b *Broker) ToIdleMailbox(m *nats.Msg) {
+	x := b.mailboxes.get()
+	x.receive(m)
+	x.keep()
+}
+
 // Internals for table tests.
 var (
 	ParseMeta = parseMeta
@@ -61,3 +68,10 @@ func QueueTimes(lease time.Duration) (pull, margin, ackWait time.Duration) {
 	t := timesOf(lease)
 	return t.pull, t.margin, t.ackWait
 }
+
+// SessionCopies makes the broker ask as if the sessions had copies.
+func (b *Broker) SessionCopies(n int32) { b.sessions.copies.Store(n) }
+
+// WatchSessions looks whether the sessions are there, as is done from time to
+// time.
+func (b *Broker) WatchSessions() { b.sessions.watch(b.life) }

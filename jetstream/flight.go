@@ -23,8 +23,8 @@ type flight struct {
 	over func()     // called then; may be nil
 
 	mu    sync.Mutex
-	calls []*call // guarded by mu; those sent
-	left  int     // guarded by mu; items to settle
+	calls []call // guarded by mu; those sent; never more than there was room for at first
+	left  int    // guarded by mu; items to settle
 	timer *time.Timer
 	owned []verdict // guarded by mu; what became of items with an ID
 }
@@ -44,7 +44,7 @@ type call struct {
 }
 
 func (c *committer) newFlight(n int, over func()) *flight {
-	f := &flight{c: c, inc: c.s.current(), sent: time.Now(), done: make(chan empty), over: over, left: n}
+	f := &flight{c: c, inc: c.s.current(), sent: time.Now(), done: make(chan empty), over: over, left: n, calls: make([]call, 0, n)}
 	if n == 0 {
 		close(f.done)
 		if over != nil {
@@ -66,11 +66,11 @@ func (f *flight) send(list []*item) {
 	}
 	b := f.c.b
 	for _, it := range list {
-		k := &call{f: f, it: it}
+		f.mu.Lock()
+		f.calls = append(f.calls, call{f: f, it: it})
+		k := &f.calls[len(f.calls)-1]
 		var reply string
 		k.id, reply = b.acks.open(k)
-		f.mu.Lock()
-		f.calls = append(f.calls, k)
 		f.mu.Unlock()
 		m := message(it.p)
 		m.Reply = reply
@@ -171,8 +171,8 @@ func (f *flight) abandon(why string) {
 	f.mu.Lock()
 	calls := f.calls
 	f.mu.Unlock()
-	for _, k := range calls {
-		k.settle(bridge.Receipt{}, unknown(why))
+	for i := range calls {
+		calls[i].settle(bridge.Receipt{}, unknown(why))
 	}
 }
 

@@ -22,9 +22,10 @@ type inbox struct {
 // inbox; it must not block.
 type receiver interface{ receive(m *nats.Msg) }
 
-// newInbox subscribes on nc; the subscription ends with the connection.
-func newInbox(nc *nats.Conn) (*inbox, error) {
-	i := &inbox{prefix: nc.NewInbox() + ".", waiting: map[uint64]receiver{}}
+// newInbox subscribes on nc to what is below prefix, which must be unique; the
+// subscription ends with the connection.
+func newInbox(nc *nats.Conn, prefix string) (*inbox, error) {
+	i := &inbox{prefix: prefix + ".", waiting: map[uint64]receiver{}}
 	sub, err := nc.Subscribe(i.prefix+"*", i.dispatch)
 	if err != nil {
 		return nil, err
@@ -41,7 +42,8 @@ func (i *inbox) open(r receiver) (id uint64, reply string) {
 	id = i.last
 	i.waiting[id] = r
 	i.mu.Unlock()
-	return id, i.prefix + strconv.FormatUint(id, 36)
+	var b [64]byte
+	return id, string(strconv.AppendUint(append(b[:0], i.prefix...), id, 36))
 }
 
 // close forgets a request; later answers to it are dropped.

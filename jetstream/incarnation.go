@@ -281,7 +281,8 @@ func tag(name string, created time.Time, epoch uint64) string {
 	return string(out)
 }
 
-// watch looks at the streams from time to time and records their marks.
+// watch looks at the streams from time to time and records their marks, and at
+// the bucket of the sessions.
 func (b *Broker) watch() {
 	tick := time.NewTicker(markInterval)
 	defer tick.Stop()
@@ -291,6 +292,7 @@ func (b *Broker) watch() {
 			return
 		case <-tick.C:
 			b.markAll(b.life)
+			b.sessions.watch(b.life)
 		}
 	}
 }

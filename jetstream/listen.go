@@ -1,6 +1,8 @@
 package jetstream
 
 import (
+	"context"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -51,7 +53,7 @@ func (b *Broker) subscribe(filter string, fn func(*nats.Msg)) (stop func(), err 
 		}
 	})
 	if err != nil {
-		return nil, b.unavailable(b.life, err)
+		return nil, b.unavailable(context.Background(), err)
 	}
 	s.nats = ns
 	b.mu.Lock()
@@ -62,7 +64,7 @@ func (b *Broker) subscribe(filter string, fn func(*nats.Msg)) (stop func(), err 
 	b.mu.Unlock()
 	if closed {
 		s.stop()
-		return nil, b.unavailable(b.life, nats.ErrConnectionClosed)
+		return nil, b.unavailable(context.Background(), nats.ErrConnectionClosed)
 	}
 	return func() {
 		s.stop()
@@ -97,15 +99,20 @@ func (b *Broker) covered(subject string) bool {
 
 // Signal implements [bridge.Broker].
 func (b *Broker) Signal(name string, data []byte) error {
+	if strings.Contains(name, ".") {
+		return &bridge.Error{Code: bridge.CodeBadSubject, Msg: fmt.Sprintf("the name %q of a signal is not one token", name)}
+	}
 	if err := b.nc.Publish(ctl+name, data); err != nil {
-		return b.unavailable(b.life, err)
+		return b.unavailable(context.Background(), err)
 	}
 	return nil
 }
 
-// Signals implements [bridge.Broker].
+// Signals implements [bridge.Broker]. Its subscription does not match what
+// gateways ask each other (gateways.go): it would keep NATS from saying that
+// there is no such gateway.
 func (b *Broker) Signals(fn func(name string, data []byte)) (stop func(), err error) {
-	return b.subscribe(ctl+">", func(m *nats.Msg) {
+	return b.subscribe(ctl+"*", func(m *nats.Msg) {
 		fn(strings.TrimPrefix(m.Subject, ctl), m.Data)
 	})
 }

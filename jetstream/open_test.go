@@ -199,10 +199,10 @@ func TestListenAndSignals(t *testing.T) {
 	}
 	publish(t, b, &bridge.Publication{Slot: -1, Subject: "svc.a", Data: []byte("1")})
 	expect("svc.a=1")
-	if err := b.Signal("take.over", []byte("x")); err != nil {
+	if err := b.Signal("takeover", []byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	expect("take.over!x")
+	expect("takeover!x")
 	stop()
 	stopSignals()
 	publish(t, b, &bridge.Publication{Slot: -1, Subject: "svc.a"})

@@ -19,6 +19,7 @@ const (
 	DefaultMaxJobs         = 100_000
 	DefaultMaxDelayed      = 1_000_000
 	DefaultJobDedupe       = time.Hour
+	DefaultSessionTTL      = 24 * time.Hour
 )
 
 // Options says where the messages are and how they are kept. The zero value,
@@ -43,6 +44,10 @@ type Options struct {
 
 	// Queues are the work queues; without a stream there are none.
 	Queues QueueOptions
+
+	// Sessions are what survives a client's reconnects. The zero value keeps
+	// none.
+	Sessions SessionOptions
 
 	// DurableInactive is how long a durable subscription, or the consumer of a
 	// queue, may be unused before it is deleted. 0 means 72 h; negative, never.
@@ -159,6 +164,23 @@ type QueueOptions struct {
 	Delayed string
 }
 
+// SessionOptions configures the bucket JETWAY_SESSIONS. All gateways of a
+// cluster need the same ones: they share it.
+type SessionOptions struct {
+	// Keep makes the bucket, or brings it in line, at Open. Without it no
+	// session is found, and saving one is refused with CodeNoStream.
+	Keep bool
+
+	// TTL is how long a session is kept that nobody saves. It bounds what
+	// clients that never come back take from the store. 0 means 24 h; negative,
+	// no sessions. NATS takes no less than 100 ms.
+	TTL time.Duration
+
+	// Replicas is how many copies of the sessions a cluster keeps. 0 means as
+	// it is, 1 for a new bucket.
+	Replicas int
+}
+
 // withDefaults returns a copy in which absent values have their defaults.
 func (q QueueOptions) withDefaults() QueueOptions {
 	if q.Lease == 0 {
@@ -197,6 +219,7 @@ func (o Options) withDefaults() Options {
 	def(&o.Timeout, DefaultTimeout)
 	def(&o.DurableInactive, DefaultDurableInactive)
 	def(&o.Embedded.SyncInterval, DefaultSyncInterval)
+	def(&o.Sessions.TTL, DefaultSessionTTL)
 	num(&o.MaxDurables, DefaultMaxDurables)
 	num(&o.UserDurables, DefaultUserDurables)
 	num(&o.QueueMessages, DefaultQueueMessages)

@@ -2,8 +2,7 @@ package jetstream
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -14,8 +13,8 @@ import (
 )
 
 // pull is a request for the next messages of a consumer, while it is under way.
-// It has a subscription of its own: nats-server delivers a message under its
-// own subject, so that an inbox for many could not tell whose it is.
+// It has a mailbox of its own: nats-server delivers a message under its own
+// subject, so that an inbox for many could not tell whose it is.
 //
 // A message that arrives after the end would be out for a whole ack_wait with
 // nobody to work on it: it is given back at once. So a pull whose end was not
@@ -30,16 +29,17 @@ type pull struct {
 	take     func(m *nats.Msg, at meta, sent time.Time)
 	done     func(error)
 
-	mu    sync.Mutex         // held while take or done runs
-	sub   *nats.Subscription // guarded by mu
-	timer *time.Timer        // guarded by mu; late or forget
-	sent  time.Time          // guarded by mu; before nats-server got the request
-	taken int                // guarded by mu
-	over  bool               // guarded by mu; done was called
+	mu    sync.Mutex  // held while take or done runs
+	box   *mailbox    // guarded by mu; nil when nothing more can come
+	timer *time.Timer // guarded by mu; late or forget
+	sent  time.Time   // guarded by mu; before nats-server got the request
+	exact bool        // guarded by mu; the last message will be the last that comes
+	taken int         // guarded by mu
+	over  bool        // guarded by mu; done was called
 }
 
 // Pull implements [bridge.QueueBroker].
-func (b *Broker) Pull(r *bridge.PullRequest) {
+func (b *Broker) Pull(r *bridge.PullRequest) (cancel func()) {
 	hold := b.times.hold()
 	p := &pull{b: b, s: b.queue, consumer: consumerName(r.Subject), batch: r.Max, maxBytes: r.MaxBytes, expires: b.times.pull, done: r.Done}
 	p.take = func(m *nats.Msg, at meta, sent time.Time) {
@@ -50,6 +50,7 @@ func (b *Broker) Pull(r *bridge.PullRequest) {
 		})
 	}
 	p.start()
+	return p.cancel
 }
 
 // start sends the request. It never calls done itself: a caller may hold a lock
@@ -59,7 +60,7 @@ func (p *pull) start() {
 	defer p.mu.Unlock()
 	err := errStopping
 	if p.b.pulls.add(p) {
-		err = p.subscribe()
+		p.box, err = p.b.openMailbox(p)
 	}
 	if err == nil {
 		err = p.send()
@@ -69,31 +70,28 @@ func (p *pull) start() {
 	}
 }
 
-// subscribe opens the way for the messages. The caller holds p.mu.
-func (p *pull) subscribe() (err error) {
-	if p.sub, err = p.b.nc.Subscribe(p.b.nc.NewInbox(), p.receive); err != nil {
-		return err
-	}
-	// What comes is bounded by batch; a limit here would drop jobs.
-	return p.sub.SetPendingLimits(-1, -1)
-}
-
 // send asks for the messages that are still wanted. The caller holds p.mu.
 func (p *pull) send() error {
-	request := map[string]any{"batch": p.batch - p.taken, "expires": p.expires}
-	if p.maxBytes > 0 {
-		request["max_bytes"] = p.maxBytes
-	}
-	data, err := json.Marshal(request)
-	if err != nil {
-		return fmt.Errorf("encode a pull: %w", err)
-	}
 	if p.timer != nil {
 		p.timer.Stop()
 	}
 	p.sent = time.Now()
 	p.timer = time.AfterFunc(p.expires+min(resetWait, p.b.o.Timeout), p.late)
-	return p.b.nc.PublishMsg(&nats.Msg{Subject: "$JS.API.CONSUMER.MSG.NEXT." + p.s.cfg.Name + "." + p.consumer, Reply: p.sub.Subject, Data: data})
+	return p.b.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+p.s.cfg.Name+"."+p.consumer, p.box.sub.Subject, p.request())
+}
+
+// request is what nats-server wants to know (ADR-13). With max_bytes it would
+// tell, in one more message, that there was room left (consumer.go,
+// loopAndGatherMsgs), so a single message is asked for without.
+func (p *pull) request() []byte {
+	batch := p.batch - p.taken
+	r := strconv.AppendInt(append(make([]byte, 0, 80), `{"batch":`...), int64(batch), 10)
+	r = strconv.AppendInt(append(r, `,"expires":`...), int64(p.expires), 10)
+	p.exact = p.maxBytes <= 0 || batch == 1
+	if !p.exact {
+		r = strconv.AppendInt(append(r, `,"max_bytes":`...), int64(p.maxBytes), 10)
+	}
+	return append(r, '}')
 }
 
 // receive takes a message, or the word that no more will come.
@@ -111,7 +109,7 @@ func (p *pull) receive(m *nats.Msg) {
 		p.take(m, at, p.sent)
 		if p.taken == p.batch {
 			p.finish(nil)
-			p.forget()
+			p.complete()
 		}
 	}
 }
@@ -194,8 +192,8 @@ func (p *pull) abandon(why error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.finish(p.b.failed(why))
-	if why == errStopping && p.sub != nil {
-		_ = p.sub.Drain() // what is on its way is given back
+	if why == errStopping {
+		p.drain()
 	}
 }
 
@@ -217,10 +215,41 @@ func (p *pull) finish(err error) {
 	p.done(err)
 }
 
+// cancel ends a pull that nobody waits for any more.
+func (p *pull) cancel() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.finish(nil)
+	p.drain()
+}
+
+// drain ends the subscription, so that nothing more is handed out for it, and
+// has what is on its way given back. The caller holds p.mu.
+func (p *pull) drain() {
+	if p.box != nil {
+		p.timer.Stop()
+		_ = p.box.sub.Drain() // it fails only when there is no connection
+		p.box = nil
+	}
+}
+
+// complete is the end of a pull that was answered in full. The caller holds
+// p.mu.
+func (p *pull) complete() {
+	if !p.exact {
+		p.forget()
+		return
+	}
+	p.timer.Stop()
+	p.box.keep()
+	p.box = nil
+}
+
 // forget ends the subscription. The caller holds p.mu.
 func (p *pull) forget() {
 	p.timer.Stop()
-	if p.sub != nil {
-		_ = p.sub.Unsubscribe() // fails only when it has ended, or with the connection
+	if p.box != nil {
+		p.box.close()
+		p.box = nil
 	}
 }

@@ -74,6 +74,11 @@ func (b *Broker) get(ctx context.Context, s *stream, suffix string, reqs []getRe
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	return b.fetch(ctx, s.cfg.Name+suffix, reqs, batch)
+}
+
+// fetch is get without waiting for others, for what holds no lock for long.
+func (b *Broker) fetch(ctx context.Context, from string, reqs []getRequest, batch bool) ([]*nats.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.o.Timeout)
 	defer cancel()
 	c := &getCall{batch: batch, left: len(reqs), done: make(chan empty)}
@@ -87,7 +92,7 @@ func (b *Broker) get(ctx context.Context, s *stream, suffix string, reqs []getRe
 				return nil, fmt.Errorf("encode a direct get: %w", err)
 			}
 		}
-		if err := b.hist.PublishRequest("$JS.API.DIRECT.GET."+s.cfg.Name+suffix, reply, data); err != nil {
+		if err := b.hist.PublishRequest("$JS.API.DIRECT.GET."+from, reply, data); err != nil {
 			return nil, b.unavailable(ctx, err)
 		}
 	}

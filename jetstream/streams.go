@@ -111,6 +111,9 @@ func (b *Broker) assign() {
 // store a message twice for.
 func checkPlans(list []plan) error {
 	for i, c := range list {
+		if c.Name == sessionStream {
+			return fmt.Errorf("the stream %s belongs to the sessions: use another name", c.Name)
+		}
 		if c.Name == "" || strings.ContainsAny(c.Name, " \t\r\n.*>/\\") {
 			return fmt.Errorf("the stream name %q is not valid: use letters, digits, '-' and '_'", c.Name)
 		}
@@ -120,6 +123,9 @@ func checkPlans(list []plan) error {
 		for _, subject := range c.Subjects {
 			if err := bridge.ValidFilter(subject); err != nil {
 				return fmt.Errorf("the stream %s has a bad subject %q: %w", c.Name, subject, err)
+			}
+			if bridge.Overlap(subject, sessionPrefix+">") {
+				return fmt.Errorf("the stream %s would store the sessions, too, by its subject %q: make it narrower", c.Name, subject)
 			}
 		}
 		for _, o := range list[:i] {

@@ -61,6 +61,7 @@ type pulled struct {
 	r     *rig
 	began time.Time
 	req   bridge.PullRequest
+	stop  func() // cancels it
 	news  chan struct{}
 	busy  atomic.Bool
 
@@ -75,7 +76,7 @@ type pulled struct {
 func (r *rig) pull(req bridge.PullRequest) *pulled {
 	p := &pulled{r: r, req: req, began: time.Now(), news: make(chan struct{}, 1)}
 	p.req.Take, p.req.Done = p.take, p.done
-	r.queues.Pull(&p.req)
+	p.stop = r.queues.Pull(&p.req)
 	return p
 }
 

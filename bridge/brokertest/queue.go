@@ -20,6 +20,7 @@ var queueTests = []test{
 	{name: "a job is as it was published", run: testJobContent, queues: calm},
 	{name: "a pull that waits gets what comes", run: testPullWaits, queues: calm},
 	{name: "a pull ends when nothing comes", run: testPullEnds, queues: hasty, slow: true},
+	{name: "a pull that is cancelled takes nothing any more", run: testPullCancel, queues: calm},
 	{name: "not more than Max", run: testPullMax, queues: calm},
 	{name: "about MaxBytes", run: testPullMaxBytes, queues: calm},
 	{name: "a job goes to one of many pulls", run: testPullMany, queues: queuesWith(8 * time.Second), slow: true},
@@ -136,6 +137,29 @@ func testPullEnds(r *rig) {
 	// It gets what there is and does not wait for ever for more.
 	got := r.pull(bridge.PullRequest{Subject: "jobs.a", Max: 1000}).wait()
 	equal(r, "jobs", len(got) >= 2, true)
+}
+
+// A job that comes after nobody wants one any more has not been handed out.
+func testPullCancel(r *rig) {
+	r.openQueue("jobs.a")
+	for range 3 {
+		p := r.pull(bridge.PullRequest{Subject: "jobs.a", Max: 2})
+		p.stop()
+		if got := p.wait(); len(got) > 0 {
+			r.Fatalf("an empty queue gave %d jobs", len(got))
+		}
+	}
+	seqs := r.add(2, "jobs.a")
+	got := r.work("jobs.a", 2)
+	same(r, "jobs", jobSeqs(got), seqs)
+	for _, j := range got {
+		equal(r, "times handed out", j.Delivered, 1)
+	}
+	p := r.pull(bridge.PullRequest{Subject: "jobs.a", Max: 2})
+	more := r.add(1, "jobs.a")
+	r.poll("it has come", func() bool { got, _, _ := p.soFar(); return len(got) == 1 })
+	p.stop()
+	same(r, "jobs of a pull that ends half-way", jobSeqs(p.wait()), more)
 }
 
 func testPullMax(r *rig) {

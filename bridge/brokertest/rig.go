@@ -25,16 +25,20 @@ type rig struct {
 	queues    bridge.QueueBroker // in tests of queues
 	requester bridge.Requester   // in tests of requests
 	responder Responder          // in tests of requests
+
+	sessions bridge.SessionStore // in tests of sessions
+	gateways bridge.Gateways     // in tests of gateways
+	cluster  Cluster             // in tests of both
 }
 
-func newRig(t *testing.T, open Opener, c test) *rig {
+func newRig(t *testing.T, open Opener, c test, needs Ability) *rig {
 	streams := c.streams
 	if len(streams) == 0 {
 		streams = []Stream{{Name: "EVENTS", Subjects: []string{"events.>"}}}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 4*deadline)
 	t.Cleanup(cancel)
-	return &rig{T: t, Broker: open(t, c.queues, streams...), ctx: ctx}
+	return &rig{T: t, Broker: open(t, Setup{Streams: streams, Queues: c.queues, Sessions: c.sessions, Cluster: clustered(needs)}), ctx: ctx}
 }
 
 // result is the outcome of a publication.

@@ -28,6 +28,28 @@ type Queues struct {
 	Dedupe   time.Duration
 }
 
+// Sessions describes the session store that a broker under test is opened with.
+type Sessions struct {
+	TTL time.Duration // 0: the broker's default
+}
+
+// Setup is what a broker under test is opened with.
+type Setup struct {
+	Streams  []Stream  // slots in their order
+	Queues   *Queues   // nil: none
+	Sessions *Sessions // nil: none are kept
+	Cluster  bool      // Join will be called
+}
+
+// Cluster is what a broker under test is, too, if it is tested for sessions and
+// for gateways that reach each other.
+type Cluster interface {
+	// Join opens the broker of another gateway, with the same setup, which
+	// shares all that this one keeps, and arranges with t.Cleanup that it is
+	// closed. A broker that several gateways can use returns itself.
+	Join(t *testing.T) bridge.Broker
+}
+
 // Responder is what a broker under test is, too, if it has a way to put a
 // service behind it. Without it most of the tests of requests are left out.
 type Responder interface {
@@ -45,6 +67,8 @@ type Ability uint8
 const (
 	HasQueues   Ability = iota + 1 // it is a [bridge.QueueBroker]
 	HasRequests                    // it is a [bridge.Requester], and a [Responder] in the test
+	HasSessions                    // it is a [bridge.SessionStore], and a [Cluster] in the test
+	HasGateways                    // it is a [bridge.Gateways], and a [Cluster] in the test
 )
 
 // Admin is what happens to streams behind a broker's back. Each method returns
@@ -67,9 +91,9 @@ type Broker interface {
 	Admin
 }
 
-// Opener opens a new, empty broker with these queues (nil: none) and streams,
-// slots in their order, and arranges with t.Cleanup that it is closed.
-type Opener func(t *testing.T, queues *Queues, streams ...Stream) Broker
+// Opener opens a new, empty broker, and arranges with t.Cleanup that it is
+// closed.
+type Opener func(t *testing.T, s Setup) Broker
 
 // Run runs the suite. It fails if the broker lacks one of the abilities.
 func Run(t *testing.T, open Opener, abilities ...Ability) {
@@ -95,6 +119,8 @@ func Run(t *testing.T, open Opener, abilities ...Ability) {
 		{"Settle", settleTests, HasQueues},
 		{"Delay", delayTests, HasQueues},
 		{"Request", requestTests, HasRequests},
+		{"Session", sessionTests, HasSessions},
+		{"Gateway", gatewayTests, HasGateways},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, c := range group.tests {
@@ -102,7 +128,7 @@ func Run(t *testing.T, open Opener, abilities ...Ability) {
 					if c.slow {
 						t.Parallel() // it waits for the clock
 					}
-					r := newRig(t, open, c)
+					r := newRig(t, open, c, group.needs)
 					r.need(group.needs, slices.Contains(abilities, group.needs))
 					c.run(r)
 				})
@@ -113,11 +139,12 @@ func Run(t *testing.T, open Opener, abilities ...Ability) {
 
 // test is one subtest.
 type test struct {
-	name    string
-	run     func(*rig)
-	streams []Stream // none means the stream EVENTS with events.>
-	queues  *Queues  // nil means none
-	slow    bool     // it waits for seconds to pass
+	name     string
+	run      func(*rig)
+	streams  []Stream  // none means the stream EVENTS with events.>
+	queues   *Queues   // nil means none
+	sessions *Sessions // nil means none
+	slow     bool      // it waits for seconds to pass
 }
 
 // need finds the ability in the broker. Without it there is nothing to test,
@@ -143,5 +170,21 @@ func (r *rig) need(a Ability, must bool) {
 		if r.responder, ok = r.Broker.(Responder); !ok {
 			lacks("Responder")
 		}
+	case HasSessions:
+		if r.sessions, ok = r.Broker.(bridge.SessionStore); !ok {
+			lacks("bridge.SessionStore")
+		}
+	case HasGateways:
+		if r.gateways, ok = r.Broker.(bridge.Gateways); !ok {
+			lacks("bridge.Gateways")
+		}
+	}
+	if clustered(a) {
+		if r.cluster, ok = r.Broker.(Cluster); !ok {
+			lacks("Cluster")
+		}
 	}
 }
+
+// clustered reports whether tests of an ability need several gateways.
+func clustered(a Ability) bool { return a == HasSessions || a == HasGateways }

@@ -3,6 +3,8 @@ package brokertest
 import (
 	"fmt"
 	"sync"
+
+	"github.com/jetway-io/jetway/bridge"
 )
 
 var signalTests = []test{
@@ -71,5 +73,6 @@ func testSignalStop(r *rig) {
 	one.stop()
 	r.ok("Signal", r.Signal("b", nil))
 	two.until(2)
+	r.code("Signal with a name of two tokens", r.Signal("a.b", nil), bridge.CodeBadSubject)
 	equal(r, "signals heard by one that was stopped", len(one.heard()), 1)
 }

@@ -16,6 +16,8 @@ type Broker struct {
 	streams   []*stream // static after construction
 	queues    *queues   // static after construction; nil without queues
 	services  services
+	sessions  sessions
+	gateways  gateways
 	listeners listeners[*bridge.Event]
 	signals   listeners[signal]
 	closed    atomic.Bool
@@ -31,7 +33,7 @@ func New(o Options) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{}
+	b := &Broker{sessions: sessions{ttl: o.SessionTTL}, gateways: gateways{closed: make(chan struct{})}}
 	for slot, s := range o.Streams {
 		b.streams = append(b.streams, newStream(slot, s, o))
 	}
@@ -42,7 +44,8 @@ func New(o Options) (*Broker, error) {
 }
 
 // Close ends the broker: what is asked of it from now on is an error with
-// [bridge.CodeUnavailable]; so is what pulls and requests that wait are told.
+// [bridge.CodeUnavailable]; so is what pulls and requests that wait are told,
+// those of gateways included.
 // As the contract has it, followers stay until their contexts end. Closing
 // again does nothing.
 func (b *Broker) Close() {
@@ -50,6 +53,7 @@ func (b *Broker) Close() {
 		return
 	}
 	b.services.close()
+	b.gateways.close()
 	if b.queues != nil {
 		b.queues.close()
 	}

@@ -1,7 +1,9 @@
-// Package memory is a [bridge.Broker], with queues and services, that lives in the process: for tests,
-// examples and trying things out. It keeps the whole contract (limits,
-// deduplication, TTL, conditions, durables, signals, incarnations, queues with
-// delays, requests) except that nothing survives the process. Several gateways may share one Broker.
+// Package memory is a [bridge.Broker], with queues, services and sessions, that
+// lives in the process: for tests, examples and trying things out. It keeps the
+// whole contract (limits, deduplication, TTL, conditions, durables, signals,
+// incarnations, queues with delays, requests, sessions, gateways that ask each
+// other) except that nothing survives the process. Several gateways may share
+// one Broker.
 //
 // # How it is built
 //
@@ -20,8 +22,9 @@
 // handed out, and the pulls that wait (pull.go). Only there is a need for
 // timers: one for each job that is held, each pull and each request that
 // waits, and one for the delayed jobs (delay.go). [Broker.Close] ends them.
-// The only goroutines are those in which services (request.go) make up their
-// answers.
+// The only goroutines are those in which services (request.go) and gateways
+// (gateway.go) make up their answers. Sessions (session.go) are forgotten, as
+// messages are, when one is next asked for.
 //
 // # Caveats
 //

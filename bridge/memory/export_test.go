@@ -17,3 +17,11 @@ func (b *Broker) HeldJobs(subject string) int {
 	q := qs.bySubject[subject]
 	return len(qs.log.messages) + len(q.handed) + len(q.again) + len(q.waiting) + len(q.calls) + len(q.late) + len(qs.loud)
 }
+
+// HeldSessions returns how many sessions, and marks of dropped ones, are kept.
+func (b *Broker) HeldSessions() int {
+	ss := &b.sessions
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	return max(ss.order.Len(), len(ss.byKey))
+}

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/jetway-io/jetway/bridge"
@@ -35,6 +36,9 @@ func (b *Broker) Listen(filter string, fn func(*bridge.Event)) (stop func(), err
 func (b *Broker) Signal(name string, data []byte) error {
 	if b.closed.Load() {
 		return errClosed()
+	}
+	if strings.Contains(name, ".") {
+		return &bridge.Error{Code: bridge.CodeBadSubject, Msg: "the name of a signal is one token"}
 	}
 	b.signals.send(name, func() signal { return signal{name, slices.Clone(data)} })
 	return nil

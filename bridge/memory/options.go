@@ -18,6 +18,7 @@ const (
 	DefaultMaxDurables = 100
 	DefaultLease       = 30 * time.Second
 	DefaultMaxJobs     = 100_000
+	DefaultSessionTTL  = 24 * time.Hour
 )
 
 // Errors of [New].
@@ -46,6 +47,11 @@ type Options struct {
 
 	// Queues are the work queues. The zero value means none.
 	Queues Queues
+
+	// SessionTTL is how long a session is kept that nobody saves: it stops
+	// clients that never come back from filling the memory. 0 means 24 h,
+	// negative no sessions.
+	SessionTTL time.Duration
 }
 
 // Queues describes the stream that holds the jobs. Each subject of it is a
@@ -106,6 +112,9 @@ type Stream struct {
 func (o Options) cloneWithDefaults() (Options, error) {
 	if o.DurableIdle == 0 {
 		o.DurableIdle = DefaultDurableIdle
+	}
+	if o.SessionTTL == 0 {
+		o.SessionTTL = DefaultSessionTTL
 	}
 	if o.MaxDurables == 0 {
 		o.MaxDurables = DefaultMaxDurables

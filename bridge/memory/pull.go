@@ -34,29 +34,31 @@ type pull struct {
 }
 
 // Pull implements [bridge.QueueBroker].
-func (b *Broker) Pull(r *bridge.PullRequest) {
+func (b *Broker) Pull(r *bridge.PullRequest) (cancel func()) {
 	qs, now := b.queues, time.Now()
 	qs.lock()
 	if qs.closed {
 		qs.mu.Unlock()
 		r.Done(errClosed())
-		return
+		return func() {}
 	}
 	q := qs.bySubject[r.Subject]
 	if q == nil || !q.open {
 		qs.mu.Unlock()
 		r.Done(&bridge.Error{Code: bridge.CodeNotFound, Msg: "the queue is not open"})
-		return
+		return func() {}
 	}
 	p := &pull{PullRequest: r, queue: q, until: now.Add(qs.lease.ackWait - qs.lease.margin)}
 	q.waiting = append(q.waiting, p)
-	p.timer = time.AfterFunc(qs.lease.pullWait, func() {
+	end := func() {
 		qs.lock()
 		qs.endLocked(p, nil)
 		qs.tell(qs.unlock())
-	})
+	}
+	p.timer = time.AfterFunc(qs.lease.pullWait, end)
 	qs.admitLocked(q) // a job's TTL may have made room
 	qs.tell(qs.unlock())
+	return end
 }
 
 // serveLocked hands out what there is: one job to each pull, in the order of

@@ -36,6 +36,10 @@ var (
 	// twice, or one that only servers send.
 	ErrUnexpected = errors.New("socketio: unexpected packet")
 
+	// ErrConnectTimeout closes a connection whose client has not joined a
+	// namespace in time.
+	ErrConnectTimeout = errors.New("socketio: no namespace joined")
+
 	// ErrSlowAttachments closes a connection whose client does not send the
 	// attachments of a packet in time.
 	ErrSlowAttachments = errors.New("socketio: attachments are missing")
@@ -192,7 +196,7 @@ func newConn(s *engineio.Session, o *ConnOptions) *Conn {
 	c := &Conn{session: s, opts: o, format: o.Format, packets: Reconstructor{MaxBytes: o.MaxBytes}}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.startLocked(&c.connecting, o.ConnectTimeout, ReasonConnectTimeout, nil)
+	c.startLocked(&c.connecting, o.ConnectTimeout, ReasonConnectTimeout, ErrConnectTimeout)
 	return c
 }
 
@@ -208,8 +212,7 @@ func (c *Conn) Format() Format { return c.format }
 // client connects again.
 func (c *Conn) Close() { c.session.Close() }
 
-// end closes the connection for a reason of its own. err is nil unless it is
-// what the client did.
+// end closes the connection because of its client, for a reason of its own.
 func (c *Conn) end(reason string, err error) {
 	c.mu.Lock()
 	first := c.reason == ""

@@ -298,7 +298,9 @@ func TestAuthorizeSlow(t *testing.T) {
 		if c.want("40/custom,*"); time.Since(start) != time.Minute {
 			t.Errorf("after %s", time.Since(start))
 		}
-		s.dial(false).send("40/custom", "40/custom").want(closed)
+		c = s.dial(false).send("40/custom")
+		synctest.Wait()
+		c.send("40/custom").want(closed)
 		synctest.Wait()
 		if !canceled.Load() {
 			t.Error("nobody told Authorize")
