@@ -173,15 +173,17 @@ const trimPause = time.Second
 
 // tick does what is to be done now and then.
 func (b *Bridge) tick() {
-	trim, touch := time.NewTicker(trimPause), time.NewTicker(durableTouch)
+	trim, touch, keep := time.NewTicker(trimPause), time.NewTicker(durableTouch), time.NewTicker(sessionTouch(b.opts.SessionTTL))
 	defer trim.Stop()
 	defer touch.Stop()
+	defer keep.Stop()
 	for {
 		select {
 		case <-b.ctx.Done():
 			return
 		case <-touch.C:
 			b.touchDurables()
+		case <-keep.C:
 			b.touchSessions()
 		case <-trim.C:
 			for slot := range b.states {

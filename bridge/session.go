@@ -277,6 +277,12 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// sessionTouch is how often it is looked whether sessions need to be saved: so
+// often that none in use gets older than half the time that it is kept.
+func sessionTouch(ttl time.Duration) time.Duration {
+	return min(max(ttl/6, 100*time.Millisecond), time.Minute)
+}
+
 // touchSessions keeps the sessions that are in use from being forgotten.
 func (b *Bridge) touchSessions() {
 	b.mu.Lock()
