@@ -114,15 +114,18 @@ func (e *encoder) form(ev *bridge.Event) any {
 }
 
 // tail appends the offset after an event, if that is how clients learn it, and
-// notes it.
+// notes it. A client without a session gets it, too: events have one shape, and
+// pages may save it.
 func (e *encoder) tail(dst []byte, d *bridge.Delivery) []byte {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if d.Pos != nil && d.SID == e.bundle {
 		e.offset = d.Pos.Append(e.offset[:0])
-		e.due = e.recovers
 	}
-	if !e.recovers || e.socket.h.opts.Recovery != RecoveryTrailing {
+	// Whatever the event is: if its last argument is a text, clients take that
+	// for their offset.
+	e.due = e.recovers
+	if e.socket.h.opts.Recovery != RecoveryTrailing {
 		return dst
 	}
 	return append(append(append(dst, `,"`...), e.offset...), '"')
