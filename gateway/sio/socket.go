@@ -111,8 +111,9 @@ func (s *Socket) begin(ask handshake) error {
 			return err
 		}
 	}
-	// The offset, if there is one, is of a session that is over.
-	return s.fresh(ctx, handshake{}, true)
+	// The offset, if there is one, is of a session that is over: its client will
+	// load its state anew. What the page itself says that it has still holds.
+	return s.fresh(ctx, handshake{ServerOffset: ask.ServerOffset}, true)
 }
 
 // recover goes on where the session was. It returns false when it cannot,
