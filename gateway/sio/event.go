@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/gateway/socketio"
@@ -52,13 +53,47 @@ func (s *Socket) publish(p *socketio.Packet, r bridge.PublishRequest) {
 			Hint: "put what is large into an object store, and its address into the event"})
 		return
 	}
+	s.store(p, r, time.Now().Add(storeWithin))
+}
+
+// store publishes. A stock client with retries takes any acknowledgement for
+// success, {ok: false} too, and does not send the event again: so one with a
+// key, which is stored once however often it is published, is tried until the
+// stream takes it, or the client is gone and sends it again itself.
+func (s *Socket) store(p *socketio.Packet, r bridge.PublishRequest, until time.Time) {
 	s.client.Publish(r, func(a bridge.PublishAnswer, err error) {
-		if err != nil {
+		switch e := bridge.ErrorOf(err); {
+		case err == nil:
+			s.answer(p, published(a))
+		case p.HasID && r.Key != "" && e.Code == bridge.CodeUnavailable && time.Now().Before(until) && s.park(1):
+			time.AfterFunc(max(e.Retry, storePause), func() {
+				if s.park(-1) {
+					s.store(p, r, until)
+				}
+			})
+		default:
 			s.refuse(p, err)
-			return
 		}
-		s.answer(p, published(a))
 	})
+}
+
+// Bounds of what is tried again.
+const (
+	storeWithin = time.Minute
+	storePause  = 100 * time.Millisecond
+	maxParked   = 100 // events of a socket: with retries, a stock client sends one at a time
+)
+
+// park counts the events that wait to be tried again. It returns false when
+// there are too many, or the socket has ended.
+func (s *Socket) park(n int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.parked+n > maxParked {
+		return false
+	}
+	s.parked += n
+	return true
 }
 
 // publication makes a message of an event.

@@ -34,6 +34,7 @@ type Socket struct {
 	mu     sync.Mutex
 	acks   acks
 	closed bool
+	parked int // events that wait to be tried again
 }
 
 // handshake is what the client's CONNECT says, of what Jetway understands.
