@@ -23,7 +23,7 @@ var (
 )
 
 // ownPaths are the first segments of what Jetway itself answers.
-var ownPaths = []string{"ws", "pub", "sub", "req", "livez", "readyz", "metrics", "console", "jobs"}
+var ownPaths = []string{"ws", "pub", "sub", "req", "livez", "readyz", "metrics", "console", "jobs", "chat"}
 
 func (c *Config) validateSocketIO(ps *problems) {
 	s := &c.SocketIO

@@ -5,9 +5,10 @@ import (
 	"strings"
 )
 
-// pagePolicy lets a page run what is in it, start workers from scripts of this
-// server, and connect to it; it loads nothing else from anywhere.
-const pagePolicy = "default-src 'none'; script-src 'unsafe-inline'; worker-src 'self'; style-src 'unsafe-inline'; img-src data:; connect-src 'self' ws: wss:; frame-ancestors 'none'; base-uri 'none'"
+// pagePolicy lets a page run what is in it and scripts of this server (the stock
+// Socket.IO client, workers), and connect to it; it loads nothing else from
+// anywhere.
+const pagePolicy = "default-src 'none'; script-src 'self' 'unsafe-inline'; worker-src 'self'; style-src 'unsafe-inline'; img-src data:; connect-src 'self' ws: wss:; frame-ancestors 'none'; base-uri 'none'"
 
 // handlePages adds the pages of development mode.
 func (s *Server) handlePages(mux *http.ServeMux) {

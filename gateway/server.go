@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/jetway-io/jetway/gateway/socketio/clientbundle"
 	"github.com/jetway-io/jetway/gateway/websock"
 )
 
@@ -155,7 +156,11 @@ func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /ws", s.serveNative)
 	if s.stock != nil {
-		mux.Handle(s.opts.SocketIO.Path, s.stock.server)
+		path := s.opts.SocketIO.Path
+		mux.Handle(path, s.stock.server)
+		for _, name := range clientbundle.Names {
+			mux.HandleFunc("GET "+path+name, clientbundle.ServeHTTP)
+		}
 	}
 	s.handleHealth(mux)
 	s.handlePages(mux)

@@ -240,6 +240,16 @@ func TestPages(t *testing.T) {
 	}
 }
 
+func TestClientBundle(t *testing.T) {
+	s, _ := serve(t, gateway.Options{Anonymous: everything, SocketIO: gateway.SocketIO{Path: "/socket.io/"}})
+	for path, status := range map[string]int{"/socket.io/socket.io.js": 200, "/socket.io/socket.io.min.js": 200, "/socket.io/socket.io.min.js.map": 400} {
+		got, body := get(t, "http://"+s.Addr().String()+path, nil)
+		if got != status || status == 200 && !strings.Contains(body, "Socket.IO v") {
+			t.Errorf("%s: %d, %.100q", path, got, body)
+		}
+	}
+}
+
 func TestAddressInUse(t *testing.T) {
 	s, _ := serve(t, gateway.Options{Anonymous: everything})
 	_, err := gateway.New(gateway.Options{Bridge: bridge.New(mustMemory(t), bridge.Options{}), Listen: s.Addr().String()})

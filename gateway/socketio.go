@@ -55,13 +55,16 @@ func newStock(s *Server) (*stock, error) {
 	handler, err := sio.New(sio.Options{
 		Bridge: s.opts.Bridge, Logger: s.logger, User: AnonymousUser, Permissions: s.opts.Anonymous,
 		Mapping: o.Mapping, Subscribe: o.Subscribe, Recovery: o.Recovery, Namespaces: o.Namespaces, Format: o.Format,
-		MaxSubscriptions: s.opts.MaxSubscriptions, PublishRate: s.opts.PublishRate,
+		MaxMessageBytes: s.opts.MaxMessageBytes, MaxSubscriptions: s.opts.MaxSubscriptions, PublishRate: s.opts.PublishRate,
 	})
 	if err != nil {
 		return nil, err
 	}
 	conn := handler.ConnOptions()
-	conn.ConnectTimeout, conn.MaxBytes = o.ConnectTimeout, s.opts.MaxMessageBytes
+	conn.ConnectTimeout = o.ConnectTimeout
+	// What is over MaxMessageBytes alone is read to its end, and refused in its
+	// acknowledgement.
+	conn.MaxBytes = max(s.opts.MaxMessageBytes, o.MaxHTTPBufferSize, engineio.DefaultMaxHTTPBufferSize)
 	st := &stock{gateway: s, handler: handler, conns: socketio.NewConns(conn)}
 	options := engineio.Options{
 		Handler: st, Logger: s.logger, Wire: &s.wire, AllowRequest: st.allow, Refused: st.refused,

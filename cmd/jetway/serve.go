@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/jetway-io/jetway/config"
 	"github.com/jetway-io/jetway/examples/browser"
 	"github.com/jetway-io/jetway/examples/jobs"
+	chat "github.com/jetway-io/jetway/examples/socketio-chat"
 	"github.com/jetway-io/jetway/gateway"
 	"github.com/jetway-io/jetway/gateway/sio"
 	"github.com/jetway-io/jetway/gateway/socketio"
@@ -80,6 +82,7 @@ type service struct {
 	broker *jetstream.Broker
 	bridge *bridge.Bridge
 	server *gateway.Server
+	chat   bool // the page of the chat is served
 }
 
 func (s *service) start(ctx context.Context) (err error) {
@@ -107,6 +110,7 @@ func (s *service) start(ctx context.Context) (err error) {
 	if o.SocketIO.Path != "" {
 		o.SocketIO.Gateways = s.gateways()
 	}
+	s.chat = o.Pages[chatPath] != nil
 	if s.server, err = gateway.New(o); err != nil {
 		return err
 	}
@@ -216,7 +220,24 @@ func gatewayOptions(c *config.Config, b *bridge.Bridge, logger *slog.Logger) (ga
 	}
 	var err error
 	o.SocketIO, err = socketIO(c)
+	if o.Pages != nil && servesChat(o.SocketIO) {
+		o.Pages = maps.Clone(o.Pages)
+		o.Pages[chatPath] = chat.Page
+	}
 	return o, err
+}
+
+// chatPath is where the page of the chat is, if it can work.
+const chatPath = "/chat"
+
+// servesChat reports whether the page of the chat finds what it connects to: it
+// has the usual path, and a subject for its event.
+func servesChat(o gateway.SocketIO) bool {
+	if o.Path != "/socket.io/" {
+		return false
+	}
+	_, _, err := o.Mapping.Subject(chat.Event, gateway.AnonymousUser)
+	return err == nil
 }
 
 // socketIO is the endpoint for stock Socket.IO clients; without a path it is
@@ -284,6 +305,9 @@ func (s *service) announce(m *Main) {
 		line("page", "%s://%s/", http, address)
 		if c.Queues.On() {
 			line("jobs", "%[1]s://%[2]s/jobs, with a worker at %[1]s://%[2]s/jobs/worker", http, address)
+		}
+		if s.chat {
+			line("chat", "%s://%s%s", http, address, chatPath)
 		}
 	}
 	line("clients", "%s://%s/ws", ws, address)

@@ -20,13 +20,14 @@ export async function freePort() {
 
 export class Jetway {
   // `config`: the text of a jetway.yaml. `bare`: no flags and no file at all, as in the README's quick start.
-  // `nats`: microservices can join, at `natsURL`.
-  constructor({ config = '', port, bare = false, nats = false } = {}) {
+  // `nats`: microservices can join, at `natsURL`. `join`: the URL of such a server, instead of one of its own.
+  constructor({ config = '', port, bare = false, nats = false, join = '' } = {}) {
     this.dir = tempDir();
     this.port = port;
     this.config = config;
     this.bare = bare;
     this.nats = nats;
+    this.join = join;
     this.output = '';
     this.kills = 0;
   }
@@ -41,7 +42,8 @@ export class Jetway {
     if (!BIN.length) throw new Error('JETWAY_BIN is not set: start the tests with run.sh');
     this.port ??= this.bare ? 8080 : await freePort();
     if (this.nats) this.natsPort ??= await freePort();
-    const args = this.bare ? [] : ['serve', '--listen', this.host, '--admin.listen', '', '--nats.embedded.listen', this.nats ? `127.0.0.1:${this.natsPort}` : '', '--nats.embedded.store_dir', path.join(this.dir, 'store')];
+    const broker = this.join ? ['--nats.url', this.join] : ['--nats.embedded.listen', this.nats ? `127.0.0.1:${this.natsPort}` : '', '--nats.embedded.store_dir', path.join(this.dir, 'store')];
+    const args = this.bare ? [] : ['serve', '--listen', this.host, '--admin.listen', '', ...broker];
     if (this.config) {
       fs.writeFileSync(path.join(this.dir, 'e2e.yaml'), this.config);
       args.push('--config', path.join(this.dir, 'e2e.yaml'));

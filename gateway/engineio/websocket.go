@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/jetway-io/jetway/bridge"
@@ -66,7 +67,11 @@ func (s *Session) endWebSocketLocked(e ending) {
 		return
 	}
 	s.pongDue = false // nothing may follow a close frame
-	websock.AppendClose(s.pendingLocked(), e.code, e.reason)
+	text := e.reason
+	if e == endTooBig { // what the client's developer sees of it
+		text = fmt.Sprintf("a message has at most %d bytes", s.server.opts.MaxHTTPBufferSize)
+	}
+	websock.AppendClose(s.pendingLocked(), e.code, text)
 	s.wakeLocked()
 	conn := s.conn
 	s.cutter = time.AfterFunc(cutTimeout, func() { _ = conn.Close() })

@@ -83,7 +83,7 @@ func (s *Socket) do(p *socketio.Packet, f *native.Frame) error {
 	case native.VerbSeen:
 		return s.seen(p, f)
 	case native.VerbWork:
-		return s.client.Work(context.Background(), f.Text, f.Max, func(_ *bridge.Output, sid string) { s.answer(p, member(nil, "sid", sid)) })
+		return s.client.Work(context.Background(), f.Text, f.Max, func(out *bridge.Output, sid string) { s.answerTo(out, p, member(nil, "sid", sid)) })
 	case native.VerbAck, native.VerbNak, native.VerbWip, native.VerbTerm:
 		return s.settle(p, f)
 	case native.VerbReq:
@@ -115,7 +115,7 @@ func (s *Socket) sub(p *socketio.Packet, f *native.Frame) error {
 		return s.join(p, f.Text)
 	}
 	r := bridge.SubscribeRequest{Filter: f.Text, From: f.From, As: f.As, Max: f.Max, Until: f.Until}
-	return s.client.Subscribe(context.Background(), r, func(_ *bridge.Output, a bridge.SubscribeAnswer) {
+	return s.client.Subscribe(context.Background(), r, func(out *bridge.Output, a bridge.SubscribeAnswer) {
 		if f.As != "" {
 			s.noteDurable(a.SID)
 		}
@@ -127,7 +127,7 @@ func (s *Socket) sub(p *socketio.Packet, f *native.Frame) error {
 		if a.After != nil {
 			extra = fmt.Appendf(extra, `,"gap":{"after":%q,"next":%q}`, a.After, a.Next)
 		}
-		s.answer(p, extra)
+		s.answerTo(out, p, extra)
 	})
 }
 
@@ -265,8 +265,14 @@ func member(dst []byte, name, value string) []byte {
 
 // answer says yes to an event that wants to know, with some members more.
 func (s *Socket) answer(p *socketio.Packet, members []byte) {
+	s.client.Reply(func(out *bridge.Output) { s.answerTo(out, p, members) })
+}
+
+// answerTo is answer for where the bridge has it written at once: it holds
+// what Reply needs.
+func (s *Socket) answerTo(out *bridge.Output, p *socketio.Packet, members []byte) {
 	if p.HasID {
-		s.say(p, append(append([]byte(`[{"ok":true`), members...), '}', ']'))
+		s.encoder.packet(out, s.ack(p, append(append([]byte(`[{"ok":true`), members...), '}', ']')))
 	}
 }
 
@@ -294,17 +300,17 @@ func (s *Socket) refuse(p *socketio.Packet, err error) {
 		object = member(object, "retry", e.Retry.String())
 	}
 	if p.HasID {
-		s.say(p, append(append([]byte{'['}, object...), '}', ']'))
+		ack := s.ack(p, append(append([]byte{'['}, object...), '}', ']'))
+		s.client.Reply(func(out *bridge.Output) { s.encoder.packet(out, ack) })
 		return
 	}
 	name, _ := p.Event()
 	s.control("error", append(member(object, "event", name), '}'))
 }
 
-// say answers an event.
-func (s *Socket) say(p *socketio.Packet, data []byte) {
-	ack := &socketio.Packet{Type: socketio.PacketAck, Namespace: s.namespace, ID: p.ID, HasID: true, Data: data}
-	s.client.Reply(func(out *bridge.Output) { s.encoder.packet(out, ack) })
+// ack is the answer to an event.
+func (s *Socket) ack(p *socketio.Packet, data []byte) *socketio.Packet {
+	return &socketio.Packet{Type: socketio.PacketAck, Namespace: s.namespace, ID: p.ID, HasID: true, Data: data}
 }
 
 // control sends a control event.

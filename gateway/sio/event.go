@@ -44,7 +44,14 @@ func (s *Socket) event(p *socketio.Packet) {
 	s.publish(p, r)
 }
 
+// publish stores an event, unless it is too big: other clients could not even
+// be sent it.
 func (s *Socket) publish(p *socketio.Packet, r bridge.PublishRequest) {
+	if most := s.h.opts.MaxMessageBytes; len(r.Data) > most {
+		s.refuse(p, &bridge.Error{Code: bridge.CodeTooBig, Msg: fmt.Sprintf("the event has %d bytes, limits.max_message_bytes is %d", len(r.Data), most),
+			Hint: "put what is large into an object store, and its address into the event"})
+		return
+	}
 	s.client.Publish(r, func(a bridge.PublishAnswer, err error) {
 		if err != nil {
 			s.refuse(p, err)

@@ -50,6 +50,7 @@ type Options struct {
 	Namespaces []string        // nil means "/"
 	Format     socketio.Format // of all connections; FormatAuto looks at the first message
 
+	MaxMessageBytes  int     // of the payload of one event; 0 means 1 MiB
 	MaxSubscriptions int     // of one socket, its filters included; 0 means 100
 	PublishRate      float64 // events per second and socket, bursts of one second; 0 means 1,000
 }
@@ -72,6 +73,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if len(o.Namespaces) == 0 {
 		o.Namespaces = []string{"/"}
+	}
+	if o.MaxMessageBytes <= 0 {
+		o.MaxMessageBytes = 1 << 20
 	}
 	if o.MaxSubscriptions <= 0 {
 		o.MaxSubscriptions = 100

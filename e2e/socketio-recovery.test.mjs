@@ -1,0 +1,279 @@
+// What users of the reference complain of in its connection state recovery, one test for each complaint. A stock client
+// reads, a writer publishes, connections and gateways break; in the end every event was delivered once, in order.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Client } from './lib/client.mjs';
+import { History } from './lib/history.mjs';
+import { Jetway } from './lib/jetway.mjs';
+import { Proxy } from './lib/proxy.mjs';
+import { HEARTBEAT, TRANSPORTS, client, collect, connected, ok, subscribe, transport } from './lib/socketio.mjs';
+import { until } from './lib/until.mjs';
+
+const SUBJECT = 'events.r.x';
+const config = (socketio = HEARTBEAT, more = '') => `
+socketio: {${socketio}}
+bridge: {connect: {subscribe: [events.r.>]}}
+${more}`;
+
+// A gateway, a proxy before it, a writer past the proxy, and what happened.
+async function rig(t, text = config()) {
+  const jetway = await new Jetway({ config: text }).start();
+  const proxy = await new Proxy(jetway.port).start();
+  const writer = new Client(jetway.ws), history = new History();
+  t.after(async () => {
+    writer.close();
+    await proxy.stop();
+    await jetway.stop();
+  });
+  let n = 0;
+  const write = (count = 1, subject = SUBJECT) => Promise.all(Array.from({ length: count }, () => {
+    const v = history.attempt(`w-${++n}`);
+    return writer.publish(subject, v, v).then(() => history.ack(v));
+  }));
+  return { jetway, proxy, writer, history, write, restart: async () => { await jetway.kill(); await jetway.start(); } };
+}
+
+// A reader of the rig, whose deliveries go into its history. `extra` is what came besides the value.
+function reader(t, { proxy, history }, options) {
+  const socket = client(t, proxy.url, options);
+  socket.extra = [];
+  socket.on(SUBJECT, (v, ...rest) => { history.deliver(v); socket.extra.push(rest); });
+  return socket;
+}
+
+const has = ({ history }, n) => until(`${n} delivered`, () => history.delivered.length >= n);
+
+// Everything was recovered, and exactly.
+function assertRecovered(t, { history }, socket, times) {
+  t.diagnostic(history.assertExact('reader'));
+  assert.equal(socket.connects[0] ?? false, false);
+  assert.ok(socket.connects.length > times, `${socket.connects.length} connections: what should have broken it did not`);
+  assert.ok(socket.connects.slice(1).every(Boolean), `recovered: ${socket.connects}`);
+}
+
+for (const mode of ['trailing', 'event']) {
+  for (const [name, transports] of Object.entries(TRANSPORTS)) {
+    test(`#5413: recovery after a server restart (${mode}, ${name})`, { timeout: 30_000 }, async (t) => {
+      const r = await rig(t, config(`recovery: ${mode}, ${HEARTBEAT}`));
+      const socket = reader(t, r, { transports });
+      await connected(socket);
+      const id = socket.id;
+      await r.write(50);
+      await has(r, 50);
+      for (let kill = 1; kill <= 3; kill++) {
+        const writing = r.write(200);
+        await until('some of them', () => r.history.acked.size > 50 + 200 * (kill - 1) + 20);
+        await r.restart();
+        await until('it is back', () => socket.connects.length === kill + 1);
+        await writing;
+      }
+      await has(r, 650);
+      assertRecovered(t, r, socket, 3);
+      assert.equal(socket.id, id, 'a recovered socket keeps its id');
+      for (const extra of socket.extra) assert.deepEqual(extra.map((x) => typeof x), mode === 'trailing' ? ['string'] : []);
+    });
+  }
+}
+
+test('#4880: recovery of a half-open connection, before the server has noticed', { timeout: 30_000 }, async (t) => {
+  const r = await rig(t, config('ping_interval: 20s, ping_timeout: 20s'));
+  const socket = reader(t, r);
+  await connected(socket);
+  for (let change = 1; change <= 5; change++) {
+    await r.write(20);
+    await has(r, change * 40 - 20);
+    const writing = r.write(20);
+    assert.equal(r.proxy.change(), 1);
+    assert.equal(r.proxy.believed > 0, true, 'the server knows already');
+    await writing;
+    await until('it is back', () => socket.connects.length === change + 1);
+    await has(r, change * 40);
+  }
+  assertRecovered(t, r, socket, 5);
+});
+
+test('#4880: recovery after a cut that nobody is told of', { timeout: 30_000 }, async (t) => {
+  for (const [name, transports] of Object.entries(TRANSPORTS)) {
+    const r = await rig(t, config('ping_interval: 300ms, ping_timeout: 700ms'));
+    const socket = reader(t, r, { transports });
+    await connected(socket);
+    if (transports.length > 1) await until('the upgrade', () => transport(socket) === 'websocket');
+    for (let cut = 1; cut <= 2; cut++) {
+      await r.write(20);
+      await has(r, cut * 40 - 20);
+      r.proxy.blackhole();
+      await r.write(20);
+      await until(`${name}: the client notices`, () => socket.connects.length === cut + 1);
+      await has(r, cut * 40);
+    }
+    assertRecovered(t, r, socket, 2);
+  }
+});
+
+test('#5282: recovery of a client that was idle for longer than sessions are kept', { timeout: 30_000 }, async (t) => {
+  const TTL = 3000;
+  const r = await rig(t, config(`session_ttl: ${TTL}ms, ${HEARTBEAT}`));
+  const socket = reader(t, r);
+  await connected(socket);
+  await r.write(3);
+  await has(r, 3);
+  const since = Date.now();
+  await until('it is idle for twice that time', () => Date.now() - since > 2 * TTL);
+  const writing = r.write(3);
+  r.proxy.change();
+  await writing;
+  await has(r, 6);
+  await r.restart();
+  await until('it is back', () => socket.connects.length === 3);
+  await r.write(3);
+  await has(r, 9);
+  assertRecovered(t, r, socket, 2);
+});
+
+test('#4888, #5538: recovery of a client that has received no event yet', { timeout: 30_000 }, async (t) => {
+  for (const mode of ['trailing', 'event']) {
+    for (const how of ['restart', 'change']) {
+      const r = await rig(t, config(`recovery: ${mode}, ${HEARTBEAT}`));
+      await r.write(5); // before its time
+      r.history.attempted.clear();
+      r.history.acked.clear();
+      const socket = reader(t, r);
+      await connected(socket);
+      if (how === 'restart') await r.jetway.kill();
+      const writing = r.write(20);
+      if (how === 'restart') await r.jetway.start();
+      else r.proxy.change();
+      await writing;
+      await has(r, 20);
+      await until('it is back', () => socket.connects.length === 2);
+      assertRecovered(t, r, socket, 1);
+    }
+  }
+});
+
+test('PR #5539: recovery with events in between that no stream stores', { timeout: 30_000 }, async (t) => {
+  for (const mode of ['trailing', 'event']) {
+    const r = await rig(t, config(`recovery: ${mode}, ${HEARTBEAT}`));
+    const socket = reader(t, r);
+    await connected(socket);
+    await subscribe(socket, 'live.>');
+    const live = collect(socket, 'live.typing');
+    for (let cut = 1; cut <= 3; cut++) {
+      await r.write(10);
+      await has(r, cut * 20 - 10);
+      live.length = 0;
+      for (let i = 0; i < 5; i++) await ok(socket, 'live.typing', 'a text that is no offset');
+      await until('the live ones', () => live.length >= 5);
+      assert.equal(live[0][0], 'a text that is no offset');
+      r.proxy.change();
+      await r.write(10);
+      await until('it is back', () => socket.connects.length === cut + 1);
+      await has(r, cut * 20);
+      await subscribe(socket, 'live.>');
+    }
+    assertRecovered(t, r, socket, 3);
+  }
+});
+
+test('#5491: authorisation comes before the replay', { timeout: 30_000 }, async (t) => {
+  // This release has no users: what changes while the client is away is what everybody may do.
+  const roles = (filter) => `auth: {anonymous: someone}\nroles: {someone: {pub: [">"], sub: [${filter}]}}\n`;
+  for (const [name, after, code] of [
+    ['may not read it any more', roles('events.other.>'), 'forbidden'],
+    ['is not let in any more', 'auth: {anonymous: ""}\n', 'unauthenticated'],
+  ]) {
+    const r = await rig(t, config(HEARTBEAT, roles('events.r.>')));
+    const socket = reader(t, r), all = [];
+    await connected(socket);
+    await r.write(5);
+    await has(r, 5);
+    socket.io.reconnection(false);
+    r.proxy.change();
+    await until('it is away', () => !socket.connected);
+    const away = client(t, r.proxy.url, { auth: { pid: socket._pid, offset: socket._lastOffset } }), refused = collect(away, 'connect_error');
+    away.onAny((...args) => all.push(args));
+    await r.write(5); // what it may not see
+    await r.jetway.kill();
+    r.jetway.config = config(HEARTBEAT, after);
+    await r.jetway.start();
+    away.connect();
+    await until(`${name}: refused`, () => refused.some(([err]) => err.data));
+    assert.equal(refused.find(([err]) => err.data)[0].data.code, code, name);
+    assert.deepEqual(all, [], `${name}: events before the refusal`);
+    assert.equal(r.history.delivered.length, 5);
+  }
+});
+
+test('#5250: a signal when the session has expired', { timeout: 30_000 }, async (t) => {
+  const TTL = 1500;
+  for (const mode of ['trailing', 'event']) {
+    const r = await rig(t, config(`recovery: ${mode}, session_ttl: ${TTL}ms, ${HEARTBEAT}`));
+    const socket = reader(t, r), expired = collect(socket, 'jetway:expired');
+    await connected(socket);
+    await r.write(3);
+    await has(r, 3);
+    await r.jetway.kill();
+    const since = Date.now();
+    await until('the session has expired', () => Date.now() - since > 2 * TTL);
+    await r.jetway.start();
+    await until('it is back', () => socket.connects.length === 2);
+    await until('the signal', () => expired.length === 1);
+    assert.deepEqual(socket.connects, [false, false], 'what is gone was recovered');
+    await r.write(3);
+    await has(r, 6);
+    r.proxy.change(); // the new session recovers, whatever offset of the old one the client still has
+    await r.write(3);
+    await has(r, 9);
+    assert.deepEqual(socket.connects.slice(2), [true]);
+    assert.equal(expired.length, 1);
+    t.diagnostic(r.history.assertExact(mode));
+  }
+});
+
+test('page reload: auth.offset and auth.serverOffset say what the page has', { timeout: 30_000 }, async (t) => {
+  for (const mode of ['trailing', 'event']) {
+    const r = await rig(t, config(`recovery: ${mode}, ${HEARTBEAT}`));
+    const first = reader(t, r), cursors = collect(first, 'jetway:cursor');
+    await connected(first);
+    await r.write(10);
+    await has(r, 10);
+    if (mode === 'event') await until('the cursor', () => cursors.length > 0);
+    const at = mode === 'trailing' ? first.extra[4][0] : cursors.at(-1)[0];
+    first.disconnect();
+    await r.write(5);
+    for (const [auth, want] of [
+      [{ offset: at }, mode === 'trailing' ? 10 : 5],
+      [{ serverOffset: at }, mode === 'trailing' ? 10 : 5],
+      [{ serverOffset: 0 }, 15],
+      [{ offset: '0' }, 15],
+      [{ offset: 'garbage' }, 0],
+      [{ serverOffset: { no: 1 } }, 0],
+      [{}, 0],
+    ]) {
+      const page = client(t, r.proxy.url, { auth }), got = collect(page, SUBJECT);
+      await connected(page);
+      const last = `${mode}-${JSON.stringify(auth)}`;
+      const ends = collect(page, 'events.r.end');
+      await ok(page, 'events.r.end', last);
+      await until(`the end of ${last}`, () => ends.some(([v]) => v === last)); // behind all that was there before
+      assert.deepEqual(got.map(([v]) => v), Array.from({ length: want }, (_, i) => `w-${16 - want + i}`), last);
+      page.disconnect();
+    }
+  }
+});
+
+test('recovery off: nothing is kept, nothing is added', { timeout: 30_000 }, async (t) => {
+  const r = await rig(t, config(`recovery: "off", ${HEARTBEAT}`));
+  const socket = reader(t, r);
+  await connected(socket);
+  assert.equal(socket._pid, undefined);
+  await r.write(5);
+  await has(r, 5);
+  r.proxy.change();
+  await until('it is back', () => socket.connects.length === 2);
+  await r.write(5);
+  await has(r, 10);
+  t.diagnostic(r.history.assertExact('recovery off'));
+  assert.deepEqual(socket.connects.map(Boolean), [false, false]);
+  assert.ok(socket.extra.every((e) => e.length === 0));
+});
