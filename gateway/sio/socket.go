@@ -189,6 +189,7 @@ func (s *Socket) enter(ctx context.Context, sid string, filters []string, at bri
 	if err := s.conn.Accept(s.namespace, sid, pid); err != nil {
 		return err
 	}
+	s.client.Reply(s.encoder.finish) // where it is, before anything has happened
 	if at.After != nil {
 		s.client.Reply(func(out *bridge.Output) { s.encoder.Gap(out, "", at.After, at.Next) })
 	}
