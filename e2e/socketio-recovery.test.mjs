@@ -230,6 +230,27 @@ test('#5250: a signal when the session has expired', { timeout: 30_000 }, async 
   }
 });
 
+test('#5250: a page that says what it has misses nothing when its session has expired', { timeout: 30_000 }, async (t) => {
+  const TTL = 1000;
+  const r = await rig(t, config(`session_ttl: ${TTL}ms, ${HEARTBEAT}`));
+  const socket = reader(t, r, { auth: { serverOffset: 0 } }), expired = collect(socket, 'jetway:expired');
+  socket.on(SUBJECT, (_, offset) => { socket.auth.serverOffset = offset; }); // as in the official tutorial
+  await connected(socket);
+  await r.write(10);
+  await has(r, 10);
+  r.proxy.ports = [1]; // it finds nobody
+  r.proxy.change();
+  await r.write(10);
+  const since = Date.now();
+  await until('the session has expired', () => Date.now() - since > 3 * TTL);
+  await r.restart();
+  r.proxy.ports = [r.jetway.port];
+  await has(r, 20);
+  await until('the signal', () => expired.length === 1);
+  assert.deepEqual(socket.connects, [false, false], 'what is gone was recovered');
+  t.diagnostic(r.history.assertExact('reader'));
+});
+
 test('page reload: auth.offset and auth.serverOffset say what the page has', { timeout: 30_000 }, async (t) => {
   for (const mode of ['trailing', 'event']) {
     const r = await rig(t, config(`recovery: ${mode}, ${HEARTBEAT}`));

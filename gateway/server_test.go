@@ -25,6 +25,13 @@ func serve(t *testing.T, o gateway.Options) (*gateway.Server, *memory.Broker) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(broker.Close)
+	return serveOver(t, broker, o), broker
+}
+
+// serveOver starts a gateway over any broker.
+func serveOver(t *testing.T, broker bridge.Broker, o gateway.Options) *gateway.Server {
+	t.Helper()
 	b := bridge.New(broker, bridge.Options{})
 	o.Bridge, o.Listen = b, "127.0.0.1:0"
 	s, err := gateway.New(o)
@@ -40,9 +47,8 @@ func serve(t *testing.T, o gateway.Options) (*gateway.Server, *memory.Broker) {
 		if err := errors.Join(s.Stop(ctx), b.Stop(ctx)); err != nil {
 			t.Error(err)
 		}
-		broker.Close()
 	})
-	return s, broker
+	return s
 }
 
 func url(s *gateway.Server) string { return "ws://" + s.Addr().String() + "/ws" }

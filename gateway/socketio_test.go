@@ -1,14 +1,18 @@
 package gateway_test
 
 import (
+	"encoding/json"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/gorilla/websocket"
 
 	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/bridge/memory"
 	"github.com/jetway-io/jetway/gateway"
+	"github.com/jetway-io/jetway/gateway/sio"
 )
 
 // stock is a Socket.IO client that has joined the main namespace.
@@ -19,6 +23,15 @@ type stock struct {
 
 func dialStock(t *testing.T, s *gateway.Server) *stock {
 	t.Helper()
+	c := openStock(t, s)
+	c.send("40")
+	c.want("40{")
+	return c
+}
+
+// openStock returns one that has not joined yet.
+func openStock(t *testing.T, s *gateway.Server) *stock {
+	t.Helper()
 	ws, _, err := websocket.DefaultDialer.Dial("ws://"+s.Addr().String()+"/socket.io/?EIO=4&transport=websocket", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -26,8 +39,6 @@ func dialStock(t *testing.T, s *gateway.Server) *stock {
 	t.Cleanup(func() { ws.Close() })
 	c := &stock{t, ws}
 	c.want("0{")
-	c.send("40")
-	c.want("40{")
 	return c
 }
 
@@ -78,6 +89,104 @@ func TestSocketIOControlEvents(t *testing.T) {
 				t.Fatal(live)
 			}
 		}
+	}
+}
+
+// A cursor follows every event: a text as its last argument would be the
+// client's offset.
+func TestSocketIOCursor(t *testing.T) {
+	s, _ := serve(t, gateway.Options{Anonymous: everything, SocketIO: gateway.SocketIO{Path: "/socket.io/", Recovery: sio.RecoveryEvent}})
+	c := dialStock(t, s)
+	const cursor = `42["jetway:cursor","`
+	first := c.want(cursor)
+	c.send(`421["jetway:sub",{"sub":"live.x"}]`)
+	c.want(`431[{"ok":true`)
+	c.send(`42["live.x","no offset"]`)
+	c.want(`42["live.x","no offset"]`)
+	if again := c.want(cursor); again != first {
+		t.Errorf("the cursor moved from %s to %s", first, again)
+	}
+}
+
+// flaky is a broker that fails to store what has a key, some times.
+type flaky struct {
+	*memory.Broker
+	fails atomic.Int32
+}
+
+func (f *flaky) Publish(p *bridge.Publication, done func(bridge.Receipt, error)) {
+	if p.ID != "" && f.fails.Add(-1) >= 0 {
+		done(bridge.Receipt{}, &bridge.Error{Code: bridge.CodeUnavailable, Msg: "not now"})
+		return
+	}
+	f.Broker.Publish(p, done)
+}
+
+// An event with a key is tried until it is stored: a stock client with retries
+// does not send it again when it is refused.
+func TestSocketIOTriesAgain(t *testing.T) {
+	broker, err := memory.New(memory.Options{Streams: []memory.Stream{{Name: "EVENTS", Subjects: []string{"events.>"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(broker.Close)
+	f := &flaky{Broker: broker}
+	f.fails.Store(3)
+	key := 1
+	mapping, err := bridge.NewMapping([]bridge.MapRule{{Event: "chat", Subject: "events.chat", Key: &key}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := dialStock(t, serveOver(t, f, gateway.Options{Anonymous: everything, SocketIO: gateway.SocketIO{Path: "/socket.io/", Mapping: mapping}}))
+	c.send(`421["chat","hi","key-1"]`)
+	c.want(`431[{"ok":true,"pos":"`)
+	if left := f.fails.Load(); left != -1 {
+		t.Errorf("tried %d times", 3-left)
+	}
+	c.send(`422["chat","hi","key-1"]`)
+	if text := c.want(`432[{"ok":true`); !strings.Contains(text, `"dup":true`) {
+		t.Error(text)
+	}
+}
+
+// A page that says what it has goes on there, also when its session is over.
+func TestSocketIOServerOffset(t *testing.T) {
+	s, _ := serve(t, gateway.Options{Anonymous: everything, SocketIO: gateway.SocketIO{Path: "/socket.io/",
+		Subscribe: []sio.Subscription{{Filter: "events.>", From: "first"}}}})
+	c := dialStock(t, s)
+	for _, n := range []string{"1", "2"} {
+		c.send(`42["events.a",` + n + `]`)
+		c.want(`42["events.a",` + n + `,"`)
+	}
+	c.send(`42["events.a",3]`)
+	third := c.want(`42["events.a",3,"`)
+	var args []any
+	if err := json.Unmarshal([]byte(third[2:]), &args); err != nil {
+		t.Fatal(err)
+	}
+	second := strings.TrimSuffix(args[2].(string), "3") + "2"
+	for _, tt := range []struct{ name, auth, first string }{
+		{"offset of the client", `{"pid":"gone","offset":"` + second + `"}`, `42["events.a",1,`},
+		{"offset of the page", `{"pid":"gone","serverOffset":"` + second + `"}`, `42["events.a",3,`},
+		{"both", `{"pid":"gone","offset":"` + args[2].(string) + `","serverOffset":"` + second + `"}`, `42["events.a",3,`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := openStock(t, s)
+			c.send("40" + tt.auth)
+			c.want("40{")
+			expired, first := false, ""
+			for !expired || first == "" { // in either order
+				switch got := c.want("42"); {
+				case strings.HasSuffix(got, `["jetway:expired",{}]`):
+					expired = true
+				case first == "":
+					first = got
+				}
+			}
+			if !strings.HasPrefix(first, tt.first) {
+				t.Errorf("the first event is %s", first)
+			}
+		})
 	}
 }
 
