@@ -15,7 +15,8 @@ func TestLifeOfAnEvent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dirs := map[string]string{"bridge": "bridge", "jetstream": "jetstream", "native": "gateway/native", "websock": "gateway/websock"}
+	dirs := map[string]string{"bridge": "bridge", "jetstream": "jetstream", "native": "gateway/native", "websock": "gateway/websock",
+		"engineio": "gateway/engineio", "socketio": "gateway/socketio", "sio": "gateway/sio"}
 	named := regexp.MustCompile(`(?m)^//\t(\w+)\.(\(\*?\w+\)\.)?(\w+) `).FindAllStringSubmatch(string(doc), -1)
 	if lines := regexp.MustCompile(`(?m)^//\t`).FindAllString(string(doc), -1); len(named) < 50 || len(lines) != len(named) {
 		t.Fatalf("%d functions are named, in %d lines", len(named), len(lines))

@@ -13,8 +13,8 @@
 //
 // # Words
 //
-//   - client: a connected socket. session: what survives its reconnects; in
-//     this release nothing does but what the client keeps, and durables.
+//   - client: a connected socket. session: what survives its reconnects: what a
+//     Socket.IO client was subscribed to, and since when.
 //   - event: what clients emit and receive; on the NATS side it is a message.
 //   - subject, stream, consumer: NATS's own meanings. A filter is a subject
 //     with wildcards. Another incarnation of a stream is one that was made
@@ -25,7 +25,8 @@
 //     such a place in one stream.
 //   - subscription: one client's interest in the subjects of a filter. It is
 //     live while the hub offers it each event, and behind while it reads for
-//     itself. A durable is a position that the broker keeps under a name.
+//     itself. A bundle is one with several filters. A durable is a position
+//     that the broker keeps under a name.
 //   - queue: a subject of the queue stream, whose messages are jobs: each is
 //     given to one worker at a time, a client that works on the queue, under a
 //     lease. A job that nobody could do becomes a dead letter.
@@ -121,6 +122,17 @@
 //	bridge.(*Client).takeSnapshot   from "last": single messages instead
 //	bridge.(*Client).takeRing       the rest from memory
 //	bridge.(*Client).goLive         and back to the hub
+//
+// From and to a stock Socket.IO client, other parts stand at the ends:
+//
+//	engineio.(*Session).receive     one message, from a poll or a WebSocket
+//	socketio.(*Conn).message        a packet, when its attachments are there
+//	sio.(*Socket).event             chooses
+//	sio.(*Socket).publication       the subject of the name, the payload of the arguments
+//	sio.(*Socket).publish           as above, from Publish on
+//	sio.(*encoder).Event            the frame; made once for all of a namespace but its offset
+//	sio.(*Socket).Write             with the cursor, if that is how offsets are told
+//	engineio.(*Session).Write       one system call, or kept for the next poll
 //
 // On a subject that no stream covers there is neither log nor position:
 //
