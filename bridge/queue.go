@@ -79,7 +79,7 @@ func (q *queue) leave(w *worker) {
 	q.mu.Unlock()
 	q.retire(w)
 	for _, l := range held {
-		l.orphan()
+		l.orphan(w.client)
 	}
 }
 
@@ -90,6 +90,7 @@ func (q *queue) release(l *lease) {
 	done := l.worker.over && len(l.worker.leases) == 0
 	q.mu.Unlock()
 	q.queues.forget(l)
+	l.disinherit()
 	if done {
 		l.worker.client.dismiss(l.worker)
 	}

@@ -1,0 +1,113 @@
+package bridge_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/bridge/memory"
+)
+
+// leave ends a client as a lost socket does.
+func leave(c *bridge.Client, r *recorder) {
+	r.close()
+	c.Close()
+}
+
+// slow is a broker that takes its time, as one with a disk does.
+type slow struct {
+	*memory.Broker
+	publish, settle time.Duration
+}
+
+func (s *slow) Publish(p *bridge.Publication, done func(bridge.Receipt, error)) {
+	time.AfterFunc(s.publish, func() { s.Broker.Publish(p, done) })
+}
+
+func (s *slow) Settle(j *bridge.Job, how bridge.Settlement, done func(error)) {
+	time.AfterFunc(s.settle, func() { s.Broker.Settle(j, how, done) })
+}
+
+// slowRig is a gateway over a slow broker; the caller stops it.
+func slowRig(t *testing.T, s *slow, o bridge.Options) *bridge.Bridge {
+	t.Helper()
+	s.Broker = queueRig(t, o).broker
+	b := bridge.New(s, o)
+	if err := b.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func connectTo(b *bridge.Bridge, user string) (*bridge.Client, *recorder) {
+	r := newRecorder()
+	return b.Connect(bridge.ClientOptions{User: user, Permissions: everything, Encoder: r, Transport: r}), r
+}
+
+func stop(t *testing.T, b *bridge.Bridge) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := b.Stop(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// A lease that was taken over within resume_grace is its new owner's, with all
+// that follows: it goes back when that one's socket is gone, too.
+func TestAdoptedLeaseOfClosedSocket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := queueOptions()
+		o.Queues.ResumeGrace = time.Second
+		g := queueRig(t, o)
+		p, _ := g.connect(t)
+		w, r := g.connectAs(t, "bob")
+		work(t, w, "jobs.resize", 1)
+		add(t, p, job("1"))
+		f := r.jobs(t, 1)[0]
+		leave(w, r)
+		heir, rh := g.connectAs(t, "bob")
+		if err := settle(t, heir, bridge.SettleRequest{How: bridge.SettleWip, Lease: f.lease}); err != nil {
+			t.Fatal(err)
+		}
+		leave(heir, rh)
+		last, _ := g.connectAs(t, "bob")
+		if err := settle(t, last, bridge.SettleRequest{How: bridge.SettleWip, Lease: f.lease}); err != nil {
+			t.Errorf("within the second grace: %v", err)
+		}
+		last.Close()
+		other, ro := g.connect(t)
+		work(t, other, "jobs.resize", 1)
+		at := time.Now()
+		ro.jobs(t, 1)
+		if took := time.Since(at); took > 2*time.Second {
+			t.Errorf("the job came back after %v", took)
+		}
+	})
+}
+
+// A wip that is confirmed after its socket is gone does not outlive the grace.
+func TestWipOfClosedSocket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := queueOptions()
+		o.Queues.ResumeGrace = time.Second
+		b := slowRig(t, &slow{settle: 100 * time.Millisecond}, o)
+		defer stop(t, b)
+		w, r := connectTo(b, "bob")
+		work(t, w, "jobs.resize", 1)
+		add(t, w, job("1"))
+		f := r.jobs(t, 1)[0]
+		w.SettleJob(bridge.SettleRequest{How: bridge.SettleWip, Lease: f.lease}, func(error) {})
+		leave(w, r)
+		other, ro := connectTo(b, "eve")
+		defer leave(other, ro)
+		work(t, other, "jobs.resize", 1)
+		at := time.Now()
+		ro.jobs(t, 1)
+		if took := time.Since(at); took > 2*time.Second {
+			t.Errorf("the job came back after %v", took)
+		}
+	})
+}
