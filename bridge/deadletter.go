@@ -48,7 +48,7 @@ func (qs *queues) bury(j jobRef, e *Event, o obituary, done func(error)) {
 		Field{deadTriesHeader, strconv.Itoa(o.tries)}, Field{deadWorkerHeader, o.worker}, Field{deadReasonHeader, printable(o.why)})
 	p := &Publication{Slot: j.deadSlot, Subject: DeadSubject(j.subject), Data: e.Data, Head: head, Owner: eventsOwner,
 		ID: "dlq:" + e.Stream.Name + ":" + j.pos}
-	qs.bridge.broker.Publish(p, func(_ Receipt, err error) {
+	qs.publish(p, func(_ Receipt, err error) {
 		if err != nil {
 			qs.bridge.logger.Error("a dead letter is not stored; the job stays in its queue", "queue", j.subject, "job", j.name, "error", err)
 			done(err)

@@ -111,3 +111,24 @@ func TestWipOfClosedSocket(t *testing.T) {
 		}
 	})
 }
+
+// What became of jobs is stored before the broker is closed under it: else the
+// watchers of a job that a stopping gateway gives back would not know.
+func TestStopWaitsForEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &slow{}
+		b := slowRig(t, s, queueOptions())
+		w, r := connectTo(b, "bob")
+		work(t, w, "jobs.resize", 1)
+		add(t, w, job("1"))
+		r.jobs(t, 1)
+		synctest.Wait()
+		s.publish = 500 * time.Millisecond
+		r.close()
+		stop(t, b)
+		st, err := s.State(t.Context(), 1)
+		if err != nil || st.Messages != 3 {
+			t.Errorf("%d events, want queued, active and retry: %v", st.Messages, err)
+		}
+	})
+}

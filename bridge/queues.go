@@ -58,7 +58,7 @@ type queues struct {
 	mu      sync.Mutex
 	open    map[string]*queue // by subject; those with workers
 	leases  map[string]*lease // by id
-	ending  int               // jobs whose end the broker has not yet confirmed
+	ending  int               // what the broker has not yet confirmed about jobs
 	ended   sync.Cond         // ending is 0
 	stopped bool
 }
@@ -163,19 +163,36 @@ func (qs *queues) isStopped() bool {
 	return qs.stopped
 }
 
+// publish asks the broker, and has stop wait for the answer.
+func (qs *queues) publish(p *Publication, done func(Receipt, error)) {
+	qs.await()
+	qs.bridge.broker.Publish(p, func(r Receipt, err error) {
+		done(r, err)
+		qs.confirmed()
+	})
+}
+
 // settle asks the broker, and has stop wait for the answer.
 func (qs *queues) settle(j *Job, s Settlement, done func(error)) {
-	qs.mu.Lock()
-	qs.ending++
-	qs.mu.Unlock()
+	qs.await()
 	qs.broker.Settle(j, s, func(err error) {
 		done(err)
-		qs.mu.Lock()
-		defer qs.mu.Unlock()
-		if qs.ending--; qs.ending == 0 {
-			qs.ended.Broadcast()
-		}
+		qs.confirmed()
 	})
+}
+
+func (qs *queues) await() {
+	qs.mu.Lock()
+	defer qs.mu.Unlock()
+	qs.ending++
+}
+
+func (qs *queues) confirmed() {
+	qs.mu.Lock()
+	defer qs.mu.Unlock()
+	if qs.ending--; qs.ending == 0 {
+		qs.ended.Broadcast()
+	}
 }
 
 // stop gives back every job that is held here, and waits until the broker has
