@@ -111,7 +111,7 @@ func (qs *queues) deadRequest(ctx context.Context, subject string, data []byte) 
 	}
 	answer := []byte("{}")
 	if subject == requeueSubject {
-		if answer, err = qs.requeue(ctx, letter, ask.Pos); err != nil {
+		if answer, err = qs.requeue(ctx, letter); err != nil {
 			return nil, err
 		}
 	}
@@ -146,8 +146,9 @@ func (qs *queues) deadLetter(ctx context.Context, pos string) (*Event, error) {
 
 // requeue puts the job of a dead letter back into its queue, under an id that
 // is new, as under its old one it would be taken for a duplicate, and the same
-// when it is repeated.
-func (qs *queues) requeue(ctx context.Context, letter *Event, pos string) ([]byte, error) {
+// when it is repeated, whichever way its position is written.
+func (qs *queues) requeue(ctx context.Context, letter *Event) ([]byte, error) {
+	pos := Position{{letter.Stream.Tag, letter.Seq}}.String()
 	queue := header(letter.Head, deadQueueHeader)
 	p := &Publication{Slot: qs.broker.QueueStream().Slot, Subject: queue, Data: letter.Data, Owner: eventsOwner, ID: "requeue:" + pos,
 		Head: slices.DeleteFunc(slices.Clone(letter.Head), func(f Field) bool { return slices.Contains(deadHeaders, f.Name) })}

@@ -2,6 +2,7 @@ package bridge_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -129,6 +130,50 @@ func TestStopWaitsForEvents(t *testing.T) {
 		st, err := s.State(t.Context(), 1)
 		if err != nil || st.Messages != 3 {
 			t.Errorf("%d events, want queued, active and retry: %v", st.Messages, err)
+		}
+	})
+}
+
+// Two ways to write the same position are one dead letter, given back once.
+func TestRequeueTwiceAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &slow{}
+		b := slowRig(t, s, queueOptions())
+		defer stop(t, b)
+		w, r := connectTo(b, "bob")
+		defer leave(w, r)
+		work(t, w, "jobs.resize", 1)
+		add(t, w, job("1"))
+		if err := settle(t, w, bridge.SettleRequest{How: bridge.SettleTerm, Lease: r.jobs(t, 1)[0].lease}); err != nil {
+			t.Fatal(err)
+		}
+		st, err := s.State(t.Context(), 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		events, err := s.State(t.Context(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.publish = time.Second
+		letter := bridge.Position{{Tag: st.Stream.Tag, Seq: st.Last}}
+		both := append(slices.Clone(letter), bridge.Mark{Tag: events.Stream.Tag, Seq: 1})
+		answers := make(chan error, 2)
+		for _, pos := range []bridge.Position{letter, both} {
+			go func() {
+				_, err := ask(w, "dead.requeue", `{"pos":"`+pos.String()+`"}`)
+				answers <- err
+			}()
+		}
+		for range 2 {
+			if err := <-answers; err != nil {
+				t.Error(err)
+			}
+		}
+		ack(t, w, r.jobs(t, 2)[1])
+		time.Sleep(time.Minute)
+		if n := len(r.jobs(t, 2)); n != 2 {
+			t.Errorf("it came back %d times", n-1)
 		}
 	})
 }
