@@ -2,6 +2,7 @@ package bridge_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -15,6 +16,63 @@ import (
 func leave(c *bridge.Client, r *recorder) {
 	r.close()
 	c.Close()
+}
+
+// Workers that come and go without a job in hand cost a job no try, whichever
+// of their pulls brings it: it would be a dead letter that nobody ever had.
+func TestComingAndGoingCostsNoTry(t *testing.T) {
+	inBubble(t, func(t *testing.T, g *rig) {
+		p, _ := g.connect(t)
+		w, r := g.connect(t)
+		for range 5 {
+			if err := w.Unsubscribe(work(t, w, "jobs.resize", 1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		add(t, p, job("1"))
+		synctest.Wait()
+		time.Sleep(30 * time.Second) // no pull is left
+		work(t, w, "jobs.resize", 1)
+		if f := r.jobs(t, 1)[0]; f.try != 1 {
+			t.Errorf("job %+v", f)
+		}
+		if n := g.Stats().JobsDead.Load(); n != 0 {
+			t.Errorf("%d dead letters", n)
+		}
+	})
+}
+
+// A lease that was taken over within resume_grace is its new owner's, with all
+// that follows: it goes back when that one's socket is gone, too.
+func TestAdoptedLeaseOfClosedSocket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := queueOptions()
+		o.Queues.ResumeGrace = time.Second
+		g := queueRig(t, o)
+		p, _ := g.connect(t)
+		w, r := g.connectAs(t, "bob")
+		work(t, w, "jobs.resize", 1)
+		add(t, p, job("1"))
+		f := r.jobs(t, 1)[0]
+		leave(w, r)
+		heir, rh := g.connectAs(t, "bob")
+		if err := settle(t, heir, bridge.SettleRequest{How: bridge.SettleWip, Lease: f.lease}); err != nil {
+			t.Fatal(err)
+		}
+		leave(heir, rh)
+		last, _ := g.connectAs(t, "bob")
+		if err := settle(t, last, bridge.SettleRequest{How: bridge.SettleWip, Lease: f.lease}); err != nil {
+			t.Errorf("within the second grace: %v", err)
+		}
+		last.Close()
+		other, ro := g.connect(t)
+		work(t, other, "jobs.resize", 1)
+		at := time.Now()
+		ro.jobs(t, 1)
+		if took := time.Since(at); took > 2*time.Second {
+			t.Errorf("the job came back after %v", took)
+		}
+	})
 }
 
 // slow is a broker that takes its time, as one with a disk does.
@@ -54,39 +112,6 @@ func stop(t *testing.T, b *bridge.Bridge) {
 	if err := b.Stop(ctx); err != nil {
 		t.Error(err)
 	}
-}
-
-// A lease that was taken over within resume_grace is its new owner's, with all
-// that follows: it goes back when that one's socket is gone, too.
-func TestAdoptedLeaseOfClosedSocket(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		o := queueOptions()
-		o.Queues.ResumeGrace = time.Second
-		g := queueRig(t, o)
-		p, _ := g.connect(t)
-		w, r := g.connectAs(t, "bob")
-		work(t, w, "jobs.resize", 1)
-		add(t, p, job("1"))
-		f := r.jobs(t, 1)[0]
-		leave(w, r)
-		heir, rh := g.connectAs(t, "bob")
-		if err := settle(t, heir, bridge.SettleRequest{How: bridge.SettleWip, Lease: f.lease}); err != nil {
-			t.Fatal(err)
-		}
-		leave(heir, rh)
-		last, _ := g.connectAs(t, "bob")
-		if err := settle(t, last, bridge.SettleRequest{How: bridge.SettleWip, Lease: f.lease}); err != nil {
-			t.Errorf("within the second grace: %v", err)
-		}
-		last.Close()
-		other, ro := g.connect(t)
-		work(t, other, "jobs.resize", 1)
-		at := time.Now()
-		ro.jobs(t, 1)
-		if took := time.Since(at); took > 2*time.Second {
-			t.Errorf("the job came back after %v", took)
-		}
-	})
 }
 
 // A wip that is confirmed after its socket is gone does not outlive the grace.
@@ -130,6 +155,42 @@ func TestStopWaitsForEvents(t *testing.T) {
 		st, err := s.State(t.Context(), 1)
 		if err != nil || st.Messages != 3 {
 			t.Errorf("%d events, want queued, active and retry: %v", st.Messages, err)
+		}
+	})
+}
+
+// The clients of a gateway that stops leave one after the other. A job that one
+// of them had must not pass through the hands of all the others, which would
+// cost it all its tries.
+func TestStoppingGatewayKeepsNoJobs(t *testing.T) {
+	inBubble(t, func(t *testing.T, g *rig) {
+		other := rigOn(t, g.broker, queueOptions())
+		p, _ := g.connect(t)
+		var clients []*bridge.Client
+		var recorders []*recorder
+		for i := range 6 {
+			c, r := g.connectAs(t, fmt.Sprint("w", i))
+			work(t, c, "jobs.resize", 1)
+			clients, recorders = append(clients, c), append(recorders, r)
+		}
+		add(t, p, job("1"))
+		synctest.Wait()
+		has := slices.IndexFunc(recorders, func(r *recorder) bool {
+			return len(ofKind(r.wait(t, "", func([]frame) bool { return true }), "job")) > 0
+		})
+		clients[0], clients[has] = clients[has], clients[0]
+		g.EndWork()
+		for _, c := range clients {
+			c.Finish(func(*bridge.Output) {})
+			synctest.Wait()
+		}
+		if n := g.Stats().JobsGiven.Load(); n != 1 {
+			t.Errorf("the job was given out %d times", n)
+		}
+		c, r := other.connect(t)
+		work(t, c, "jobs.resize", 1)
+		if f := r.jobs(t, 1)[0]; f.try != 2 {
+			t.Errorf("then it came as %+v", f)
 		}
 	})
 }

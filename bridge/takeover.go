@@ -50,6 +50,10 @@ func (d *durable) announce() {
 
 // heard handles what a gateway signals.
 func (b *Bridge) heard(name string, data []byte) {
+	if name == signalBounced && b.queues != nil {
+		b.queues.heardBounce(data)
+		return
+	}
 	if name != signalDurable || len(data) < stampBytes {
 		return
 	}
