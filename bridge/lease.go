@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -141,7 +142,9 @@ func (l *lease) tellBroker(s Settlement, done func(error)) {
 		return
 	}
 	l.queue.queues.settle(l.held, s, func(err error) {
-		if err != nil {
+		if errors.Is(err, errLeaseLost) {
+			l.finish()
+		} else if err != nil {
 			l.resume()
 		} else {
 			l.queue.queues.settled(s.How)
