@@ -41,20 +41,21 @@ type Client struct {
 	opts   ClientOptions
 	writer func() // c.write; made once, as each go statement on a method makes one
 
-	mu       sync.Mutex
-	changed  sync.Cond       // replies written, publication answered, writer ended, or closed
-	replies  *Output         // whole frames, to be written before anything else; nil when there are none
-	queue    *refQueue       // live events, nil when there are none
-	subs     []*Subscription // oldest first
-	heir     *succession     // not nil: a bundle is to take another's place
-	nextSID  int
-	inflight int // requests whose answer is the broker's to give
-	workers  []*worker
-	clogged  bool // a job did not find room; the writer has to say when there is some
-	turn     int  // which subscription that is behind comes first
-	writing  bool // the writer runs
-	finished bool // its last frames are queued
-	closed   bool
+	mu        sync.Mutex
+	changed   sync.Cond       // replies written, publication answered, writer ended, or closed
+	replies   *Output         // whole frames, to be written before anything else; nil when there are none
+	queue     *refQueue       // live events, nil when there are none
+	subs      []*Subscription // oldest first
+	heir      *succession     // not nil: a bundle is to take another's place
+	nextSID   int
+	inflight  int // requests whose answer is the broker's to give
+	workers   []*worker
+	inherited map[*lease]struct{} // from sockets that are gone
+	clogged   bool                // a job did not find room; the writer has to say when there is some
+	turn      int                 // which subscription that is behind comes first
+	writing   bool                // the writer runs
+	finished  bool                // its last frames are queued
+	closed    bool
 }
 
 // ref is an event on its way to one subscription.
@@ -234,13 +235,13 @@ func (c *Client) await(ctx context.Context, ok func() bool) error {
 func (c *Client) Close() {
 	c.mu.Lock()
 	c.closeLocked()
-	subs, workers := c.subs, slices.Clone(c.workers)
+	subs := c.subs
 	c.subs = nil
 	for c.writing {
 		c.changed.Wait()
 	}
 	c.mu.Unlock()
-	leaveQueues(workers)
+	c.leaveQueues()
 	c.bridge.dropAll(subs)
 	c.bridge.forget(c)
 }
@@ -249,7 +250,7 @@ func (c *Client) Close() {
 // which nothing is queued any more, nor any request let in by Ready.
 func (c *Client) Finish(last func(out *Output)) {
 	c.mu.Lock()
-	subs, workers := c.subs, slices.Clone(c.workers)
+	subs := c.subs
 	c.subs = nil
 	for _, sub := range subs {
 		sub.end()
@@ -262,7 +263,7 @@ func (c *Client) Finish(last func(out *Output)) {
 	c.finished = true
 	c.changed.Broadcast()
 	c.mu.Unlock()
-	leaveQueues(workers)
+	c.leaveQueues()
 	c.bridge.dropAll(subs)
 }
 

@@ -48,7 +48,7 @@ func (qs *queues) bury(j jobRef, e *Event, o obituary, done func(error)) {
 		Field{deadTriesHeader, strconv.Itoa(o.tries)}, Field{deadWorkerHeader, o.worker}, Field{deadReasonHeader, printable(o.why)})
 	p := &Publication{Slot: j.deadSlot, Subject: DeadSubject(j.subject), Data: e.Data, Head: head, Owner: eventsOwner,
 		ID: "dlq:" + e.Stream.Name + ":" + j.pos}
-	qs.bridge.broker.Publish(p, func(_ Receipt, err error) {
+	qs.publish(p, func(_ Receipt, err error) {
 		if err != nil {
 			qs.bridge.logger.Error("a dead letter is not stored; the job stays in its queue", "queue", j.subject, "job", j.name, "error", err)
 			done(err)
@@ -111,7 +111,7 @@ func (qs *queues) deadRequest(ctx context.Context, subject string, data []byte) 
 	}
 	answer := []byte("{}")
 	if subject == requeueSubject {
-		if answer, err = qs.requeue(ctx, letter, ask.Pos); err != nil {
+		if answer, err = qs.requeue(ctx, letter); err != nil {
 			return nil, err
 		}
 	}
@@ -146,8 +146,9 @@ func (qs *queues) deadLetter(ctx context.Context, pos string) (*Event, error) {
 
 // requeue puts the job of a dead letter back into its queue, under an id that
 // is new, as under its old one it would be taken for a duplicate, and the same
-// when it is repeated.
-func (qs *queues) requeue(ctx context.Context, letter *Event, pos string) ([]byte, error) {
+// when it is repeated, whichever way its position is written.
+func (qs *queues) requeue(ctx context.Context, letter *Event) ([]byte, error) {
+	pos := Position{{letter.Stream.Tag, letter.Seq}}.String()
 	queue := header(letter.Head, deadQueueHeader)
 	p := &Publication{Slot: qs.broker.QueueStream().Slot, Subject: queue, Data: letter.Data, Owner: eventsOwner, ID: "requeue:" + pos,
 		Head: slices.DeleteFunc(slices.Clone(letter.Head), func(f Field) bool { return slices.Contains(deadHeaders, f.Name) })}

@@ -118,7 +118,7 @@ func (qs *queues) tell(j jobRef, e jobEvent, done func(error)) {
 	case "queued", "done", "dead":
 		p.ID = e.State + ":" + j.pos
 	}
-	qs.bridge.broker.Publish(p, func(_ Receipt, err error) {
+	qs.publish(p, func(_ Receipt, err error) {
 		if err != nil {
 			qs.bridge.logger.Warn("a job's event is not stored", "queue", j.subject, "job", j.name, "state", e.State, "error", err)
 		}

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -103,15 +104,21 @@ func (l *lease) claim(c *Client) bool {
 	if !l.mayLocked(c) {
 		return false
 	}
-	l.state, l.owner = leaseSettling, c
+	l.state = leaseSettling
 	l.timer.Stop()
 	return true
 }
 
-// mayLocked reports whether a client may settle the lease now.
+// mayLocked reports whether a client may settle the lease now. One that is left
+// over from another socket of the same user is the client's from then on.
 func (l *lease) mayLocked(c *Client) bool {
-	yours := l.owner == c || l.owner == nil && l.worker.client.opts.User == c.opts.User
-	return yours && l.state == leaseHeld && time.Now().Before(l.until)
+	if l.state != leaseHeld || !time.Now().Before(l.until) {
+		return false
+	}
+	if l.owner == nil && l.worker.client.opts.User == c.opts.User && c.inherit(l) {
+		l.owner = c
+	}
+	return l.owner == c
 }
 
 // then goes on, or, after an error, leaves the lease to its owner to try again.
@@ -135,7 +142,9 @@ func (l *lease) tellBroker(s Settlement, done func(error)) {
 		return
 	}
 	l.queue.queues.settle(l.held, s, func(err error) {
-		if err != nil {
+		if errors.Is(err, errLeaseLost) {
+			l.finish()
+		} else if err != nil {
 			l.resume()
 		} else {
 			l.queue.queues.settled(s.How)
@@ -153,17 +162,28 @@ func (l *lease) finish() {
 	l.queue.release(l)
 }
 
+// disinherit has its owner forget a lease that is over.
+func (l *lease) disinherit() {
+	l.mu.Lock()
+	owner := l.owner
+	l.mu.Unlock()
+	if owner != nil && owner != l.worker.client {
+		owner.disinherit(l)
+	}
+}
+
 // resume gives a lease that could not be settled back to its owner, for as
 // long as it lasts; when that socket is gone meanwhile, the job goes back.
 func (l *lease) resume() {
 	l.mu.Lock()
 	l.state = leaseHeld
 	l.timer.Reset(time.Until(l.until))
+	owner := l.owner
 	l.mu.Unlock()
 	if l.queue.queues.isStopped() {
 		l.end(endStop)
-	} else if l.worker.client.isClosed() {
-		l.orphan()
+	} else if owner.isClosed() {
+		l.orphan(owner)
 	}
 }
 
@@ -171,9 +191,6 @@ func (l *lease) resume() {
 func (l *lease) wip(c *Client, r SettleRequest, done func(error)) {
 	l.mu.Lock()
 	may := l.mayLocked(c)
-	if may {
-		l.owner = c
-	}
 	l.mu.Unlock()
 	if !may {
 		done(errLeaseLost)
@@ -204,7 +221,8 @@ func (l *lease) extend(asked time.Time) bool {
 	if until := asked.Add(l.held.Hold); until.After(l.held.Until) {
 		l.held.Until = until
 	}
-	if until := asked.Add(l.queue.queues.opts.Lease); until.After(l.until) {
+	// Of a socket that is gone meanwhile only the grace is left.
+	if until := asked.Add(l.queue.queues.opts.Lease); until.After(l.until) && l.owner != nil {
 		l.until = until
 	}
 	if l.state == leaseHeld {
@@ -246,16 +264,14 @@ func (e leaseEnd) String() string {
 	return [...]string{"the lease ended without an answer", "the worker's connection ended", "the gateway stopped"}[e]
 }
 
-// orphan is what becomes of a lease whose socket is gone: it waits a little
-// for its client to come back, or the job goes back at once.
-func (l *lease) orphan() {
+// orphan is what becomes of a lease of a client whose socket is gone: it waits
+// a little for that to come back, or the job goes back at once.
+func (l *lease) orphan(c *Client) {
 	grace := l.queue.queues.opts.ResumeGrace
 	l.mu.Lock()
-	held := l.state == leaseHeld
-	if held && l.owner == l.worker.client {
-		l.owner = nil
-	}
+	held := l.state == leaseHeld && l.owner == c
 	if held && grace > 0 {
+		l.owner = nil
 		if until := time.Now().Add(grace); until.Before(l.until) {
 			l.until = until
 			l.timer.Reset(grace)

@@ -16,7 +16,6 @@ const (
 	pullPause   = time.Second     // after a pull that failed
 	spillPause  = time.Second     // how long an arrived job may wait for a worker with room
 	openTimeout = 5 * time.Second // to find a queue again that was lost
-	maxBounced  = 4096            // jobs whose bounces are remembered
 )
 
 // queue is the work of this gateway's clients on one queue. It asks the broker
@@ -38,19 +37,22 @@ type queue struct {
 	pulls   []*pull   // those of them that can be cancelled
 	arrived []*Job    // not yet given to anyone, oldest first
 	spill   *time.Timer
-	pause   *time.Timer    // not nil: no pulls until then
-	reopens bool           // no pulls: the broker is asked to open the queue again
-	bounced map[uint64]int // how often jobs came here and no worker had them
-	stopped bool
+	pause   *time.Timer // not nil: no pulls until then
+	reopens bool        // no pulls: the broker is asked to open the queue again
+	stopped bool        // gives out nothing more
 }
 
 func newQueue(qs *queues, subject string) *queue {
-	return &queue{queueRef: qs.ref(subject), queues: qs, bounced: make(map[uint64]int)}
+	return &queue{queueRef: qs.ref(subject), queues: qs}
 }
 
 // join adds a worker.
 func (q *queue) join(w *worker) {
 	q.mu.Lock()
+	if w.over { // its client was closed meanwhile
+		q.mu.Unlock()
+		return
+	}
 	q.workers = append(q.workers, w)
 	q.open = append(q.open, w)
 	q.free += w.max
@@ -93,7 +95,7 @@ func (q *queue) leave(w *worker) {
 	q.mu.Unlock()
 	q.retire(w)
 	for _, l := range held {
-		l.orphan()
+		l.orphan(w.client)
 	}
 }
 
@@ -103,6 +105,7 @@ func (q *queue) release(l *lease) {
 	done := q.releaseLocked(l.worker, l)
 	q.mu.Unlock()
 	q.queues.forget(l)
+	l.disinherit()
 	if done {
 		l.worker.client.dismiss(l.worker)
 	}
@@ -138,6 +141,7 @@ func (q *queue) advance() {
 // so q.mu must be free.
 func (q *queue) tellBroker(back []*Job, p *pull) {
 	for _, j := range back {
+		q.queues.announceBounce(j)
 		q.queues.giveBack(j, 0)
 	}
 	if p == nil {
@@ -179,7 +183,7 @@ func cancelAll(cancels []func()) {
 // What is left goes back soon, as another gateway may have a worker for it, and
 // at once if there is no worker here.
 func (q *queue) giveLocked() (back []*Job) {
-	for len(q.arrived) > 0 {
+	for len(q.arrived) > 0 && !q.stopped {
 		w := q.nextLocked()
 		if w == nil {
 			break
@@ -239,8 +243,8 @@ func (q *queue) leaseLocked(w *worker, j *Job) {
 }
 
 // tryLocked is which try of a job this is. Handing it to a gateway that had no
-// worker any more was none.
-func (q *queue) tryLocked(j *Job) int { return max(j.Delivered-q.bounced[j.Event.Seq], 1) }
+// worker any more, here or elsewhere, was none.
+func (q *queue) tryLocked(j *Job) int { return max(j.Delivered-q.queues.bounces(j.Event.Seq), 1) }
 
 // spillOver gives back what has waited too long.
 func (q *queue) spillOver() {
@@ -257,10 +261,7 @@ func (q *queue) bounceLocked() []*Job {
 	back := q.arrived
 	q.arrived = nil
 	for _, j := range back {
-		if len(q.bounced) >= maxBounced {
-			clear(q.bounced)
-		}
-		q.bounced[j.Event.Seq]++
+		q.queues.bounce(j.Event.Seq)
 		q.queues.bridge.stats.JobsBounced.Add(1)
 	}
 	return back
@@ -286,6 +287,7 @@ func (q *queue) pullLocked() *pull {
 		return nil
 	}
 	q.asked += n
+	q.queues.use(q)
 	return &pull{queue: q, asked: n, left: n}
 }
 
@@ -334,6 +336,7 @@ func (p *pull) done(err error) {
 	}
 	q.mu.Unlock()
 	q.advance()
+	q.queues.put(q)
 }
 
 // pauseLocked pulls nothing for a while.

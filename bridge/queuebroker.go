@@ -34,7 +34,7 @@ type QueueBroker interface {
 	// Settle says what becomes of a job. done is called exactly once, from any
 	// goroutine, perhaps before Settle returns, and must not block: with nil
 	// when the broker has confirmed it. [CodeUnavailable] means that the
-	// outcome is unknown.
+	// outcome is unknown, [CodeLeaseLost] that the job has gone with its stream.
 	Settle(j *Job, s Settlement, done func(error))
 
 	// Remove deletes one message of an exposed stream for good, such as a dead

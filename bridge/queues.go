@@ -1,9 +1,11 @@
 package bridge
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"slices"
@@ -58,8 +60,10 @@ type queues struct {
 	mu      sync.Mutex
 	open    map[string]*queue // by subject; those with workers
 	leases  map[string]*lease // by id
-	ending  int               // jobs whose end the broker has not yet confirmed
+	bounced map[uint64]int    // by sequence: how often a job came here and no worker had it
+	ending  int               // what the broker has not yet confirmed about jobs
 	ended   sync.Cond         // ending is 0
+	closing bool              // no more jobs are given out
 	stopped bool
 }
 
@@ -70,7 +74,7 @@ func newQueues(b *Bridge) *queues {
 		return nil
 	}
 	qs := &queues{bridge: b, broker: broker, opts: b.opts.Queues.withDefaults(),
-		open: make(map[string]*queue), leases: make(map[string]*lease)}
+		open: make(map[string]*queue), leases: make(map[string]*lease), bounced: make(map[uint64]int)}
 	qs.ended.L = &qs.mu
 	return qs
 }
@@ -113,13 +117,22 @@ func (qs *queues) get(subject string) *queue {
 	q := qs.open[subject]
 	if q == nil {
 		q = newQueue(qs, subject)
+		q.stopped = qs.closing
 		qs.open[subject] = q
 	}
 	q.users++
 	return q
 }
 
-// put is the end of one get.
+// use keeps a queue for a pull that is under way: what it brings is for those
+// who work on the queue by then.
+func (qs *queues) use(q *queue) {
+	qs.mu.Lock()
+	defer qs.mu.Unlock()
+	q.users++
+}
+
+// put is the end of one get or use.
 func (qs *queues) put(q *queue) {
 	qs.mu.Lock()
 	defer qs.mu.Unlock()
@@ -163,19 +176,95 @@ func (qs *queues) isStopped() bool {
 	return qs.stopped
 }
 
+// maxBounced bounds the jobs whose bounces are remembered.
+const maxBounced = 4096
+
+// bounce notes that a job was handed to this gateway and to no worker.
+func (qs *queues) bounce(seq uint64) {
+	qs.mu.Lock()
+	defer qs.mu.Unlock()
+	if len(qs.bounced) >= maxBounced {
+		clear(qs.bounced)
+	}
+	qs.bounced[seq]++
+}
+
+// signalBounced is the name of the signal that a job was none of a gateway's
+// workers': the gateway's id, then the sequence, big-endian. Without it the
+// job would have lost a try, or its last, for those who get it next.
+const signalBounced = "bounced"
+
+// announceBounce tells all gateways, as far as they can hear it in time.
+func (qs *queues) announceBounce(j *Job) {
+	data := binary.BigEndian.AppendUint64([]byte(qs.bridge.id), j.Event.Seq)
+	if err := qs.bridge.broker.Signal(signalBounced, data); err != nil {
+		qs.bridge.logger.Debug("announcing a bounced job", "queue", j.Event.Subject, "error", err)
+	}
+}
+
+func (qs *queues) heardBounce(data []byte) {
+	id, seq := []byte(qs.bridge.id), data[max(len(data)-8, 0):]
+	if len(data) == len(id)+8 && !bytes.HasPrefix(data, id) {
+		qs.bounce(binary.BigEndian.Uint64(seq))
+	}
+}
+
+func (qs *queues) bounces(seq uint64) int {
+	qs.mu.Lock()
+	defer qs.mu.Unlock()
+	return qs.bounced[seq]
+}
+
+// publish asks the broker, and has stop wait for the answer.
+func (qs *queues) publish(p *Publication, done func(Receipt, error)) {
+	qs.await()
+	qs.bridge.broker.Publish(p, func(r Receipt, err error) {
+		done(r, err)
+		qs.confirmed()
+	})
+}
+
 // settle asks the broker, and has stop wait for the answer.
 func (qs *queues) settle(j *Job, s Settlement, done func(error)) {
-	qs.mu.Lock()
-	qs.ending++
-	qs.mu.Unlock()
+	qs.await()
 	qs.broker.Settle(j, s, func(err error) {
 		done(err)
-		qs.mu.Lock()
-		defer qs.mu.Unlock()
-		if qs.ending--; qs.ending == 0 {
-			qs.ended.Broadcast()
-		}
+		qs.confirmed()
 	})
+}
+
+func (qs *queues) await() {
+	qs.mu.Lock()
+	defer qs.mu.Unlock()
+	qs.ending++
+}
+
+func (qs *queues) confirmed() {
+	qs.mu.Lock()
+	defer qs.mu.Unlock()
+	if qs.ending--; qs.ending == 0 {
+		qs.ended.Broadcast()
+	}
+}
+
+// EndWork gives out no more jobs, for good; those that workers have they may
+// still settle. It is for a gateway that is about to close its clients: one
+// after the other, a job of the first would be the next one's at once, and so
+// on, which costs it all its tries.
+func (b *Bridge) EndWork() {
+	if b.queues != nil {
+		b.queues.endWork()
+	}
+}
+
+func (qs *queues) endWork() {
+	qs.mu.Lock()
+	qs.closing = true
+	open := slices.Collect(maps.Values(qs.open))
+	qs.mu.Unlock()
+	for _, q := range open {
+		q.stop()
+	}
 }
 
 // stop gives back every job that is held here, and waits until the broker has
@@ -185,13 +274,10 @@ func (qs *queues) stop(ctx context.Context) {
 	qs.mu.Lock()
 	qs.stopped = true
 	leases := slices.Collect(maps.Values(qs.leases))
-	open := slices.Collect(maps.Values(qs.open))
 	qs.mu.Unlock()
+	qs.endWork()
 	for _, l := range leases {
 		l.end(endStop)
-	}
-	for _, q := range open {
-		q.stop()
 	}
 	wake := context.AfterFunc(ctx, func() {
 		qs.mu.Lock()

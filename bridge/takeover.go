@@ -50,8 +50,12 @@ func (d *durable) announce() {
 
 // heard handles what a gateway signals.
 func (b *Bridge) heard(name string, data []byte) {
-	if name == signalSession {
+	switch {
+	case name == signalSession:
 		b.heardSession(data)
+		return
+	case name == signalBounced && b.queues != nil:
+		b.queues.heardBounce(data)
 		return
 	}
 	if name != signalDurable || len(data) < stampBytes {

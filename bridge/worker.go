@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -133,10 +134,39 @@ func (c *Client) dismiss(w *worker) {
 }
 
 // leaveQueues is the end of all work of a client that is gone.
-func leaveQueues(workers []*worker) {
+func (c *Client) leaveQueues() {
+	c.mu.Lock()
+	workers, inherited := slices.Clone(c.workers), slices.Collect(maps.Keys(c.inherited))
+	c.mu.Unlock()
 	for _, w := range workers {
 		w.queue.leave(w)
 	}
+	for _, l := range inherited {
+		l.orphan(c)
+		c.disinherit(l)
+	}
+}
+
+// inherit makes a lease the client's that another socket of its user had, so that
+// its job goes back when this one is gone. It returns false when it is.
+func (c *Client) inherit(l *lease) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || c.finished {
+		return false
+	}
+	if c.inherited == nil {
+		c.inherited = make(map[*lease]struct{})
+	}
+	c.inherited[l] = struct{}{}
+	return true
+}
+
+// disinherit forgets a lease, if it was inherited.
+func (c *Client) disinherit(l *lease) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.inherited, l)
 }
 
 // jobRoom reports whether a job may be written to the client: its answers are

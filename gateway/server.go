@@ -181,6 +181,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	s.mu.Unlock()
 
 	errs := []error{ignoreClosed(s.listener.Close())}
+	s.opts.Bridge.EndWork()
 	for _, one := range all {
 		go one.Shutdown(ctx) // ends with its session, which is awaited here
 	}

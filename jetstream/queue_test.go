@@ -328,6 +328,27 @@ func TestConsumerDeleted(t *testing.T) {
 	eventually(t, "not ready", func() bool { b.Mark(); return b.Ready() != nil })
 }
 
+// A stream of the queues that was made anew counts its jobs from 1 again. What
+// is said of a job of the one before must not be taken for one of these.
+func TestSettlementOfFormerStream(t *testing.T) {
+	b := open(t, options(t, queues(lease(5*time.Second))))
+	openQueue(t, b, "jobs.a")
+	publish(t, b, job(b, "jobs.a", "old"))
+	j := take(t, b, "jobs.a")
+	api(t, b.Conn(), "STREAM.DELETE.JOBS", "")
+	api(t, b.Conn(), "STREAM.CREATE.JOBS", `{"name":"JOBS","subjects":["jobs.*"],"retention":"workqueue","storage":"file","discard":"new","num_replicas":1}`)
+	eventually(t, "the new stream is known", func() bool { b.Mark(); return b.QueueStream().Tag != j.Event.Stream.Tag })
+	openQueue(t, b, "jobs.a")
+	if r := publish(t, b, job(b, "jobs.a", "new")); r.err != nil || r.Seq != j.Event.Seq {
+		t.Fatalf("%+v", r)
+	}
+	take(t, b, "jobs.a")
+	hasCode(t, "an ack of the old job", settle(t, b, j, bridge.Settlement{}), bridge.CodeLeaseLost)
+	if n := jobsHeld(t, b); n != 1 {
+		t.Errorf("%d jobs", n)
+	}
+}
+
 // Close ends what waits, and what it gives up goes to others at once.
 func TestCloseEndsAsks(t *testing.T) {
 	o, _ := outside(t, queues())

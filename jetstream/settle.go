@@ -19,6 +19,11 @@ import (
 // (nats-server issues 4786 and 6937, consumer.go processAck). So nothing can be
 // learned from the answer but that it was processed.
 func (b *Broker) Settle(j *bridge.Job, s bridge.Settlement, done func(error)) {
+	if j.Event != nil && j.Event.Stream.Tag != b.QueueStream().Tag {
+		// The handle has no more than a sequence, which is another job's by now.
+		done(&bridge.Error{Code: bridge.CodeLeaseLost, Msg: "the stream of the queues was made anew; the job is gone", Hint: "stop working on it"})
+		return
+	}
 	if s.How == bridge.SettleNak && s.Delay <= 0 {
 		// If this does not arrive, the next does not either, and says so.
 		_ = b.giveBack(j.Handle)
