@@ -50,6 +50,7 @@ type Client struct {
 	nextSID   int
 	inflight  int // requests whose answer is the broker's to give
 	workers   []*worker
+	jobBytes  int                 // of the jobs that it holds
 	inherited map[*lease]struct{} // from sockets that are gone
 	clogged   bool                // a job did not find room; the writer has to say when there is some
 	turn      int                 // which subscription that is behind comes first

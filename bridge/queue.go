@@ -105,6 +105,7 @@ func (q *queue) release(l *lease) {
 	done := q.releaseLocked(l.worker, l)
 	q.mu.Unlock()
 	q.queues.forget(l)
+	l.worker.client.holds(-l.held.Event.size())
 	l.disinherit()
 	if done {
 		l.worker.client.dismiss(l.worker)
@@ -234,6 +235,7 @@ func (q *queue) leaseLocked(w *worker, j *Job) {
 		q.open = slices.Delete(q.open, q.turn, q.turn+1)
 	}
 	q.queues.keep(l)
+	w.client.holds(j.Event.size())
 	l.begin()
 	q.queues.bridge.stats.JobsGiven.Add(1)
 	w.client.Reply(func(out *Output) {

@@ -583,6 +583,32 @@ func TestStuckWorker(t *testing.T) {
 	})
 }
 
+// A client does not hold more than some bytes of jobs, on all its queues, and
+// gets more when it has settled some.
+func TestJobBytes(t *testing.T) {
+	inBubble(t, func(t *testing.T, g *rig) {
+		p, _ := g.connect(t)
+		w, r := g.connect(t)
+		work(t, w, "jobs.a", 5)
+		work(t, w, "jobs.b", 5)
+		large := strings.Repeat("x", 6<<20)
+		for _, queue := range []string{"jobs.a", "jobs.b"} {
+			for range 4 {
+				add(t, p, bridge.PublishRequest{Subject: queue, Data: []byte(large)})
+			}
+		}
+		time.Sleep(testLease / 2) // of the bubble
+		for done := range 8 {
+			synctest.Wait()
+			if held := g.Stats().Leases.Load(); held > 3 {
+				t.Errorf("%d jobs of 6 MiB are held", held)
+			}
+			ack(t, w, r.jobs(t, done+1)[done])
+			time.Sleep(2 * time.Second)
+		}
+	})
+}
+
 // A job that comes after the last worker has left is not handed out in vain.
 func TestNoJobForNobody(t *testing.T) {
 	inBubble(t, func(t *testing.T, g *rig) {

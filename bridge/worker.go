@@ -169,14 +169,34 @@ func (c *Client) disinherit(l *lease) {
 	delete(c.inherited, l)
 }
 
-// jobRoom reports whether a job may be written to the client: its answers are
-// being taken. If not, the writer says when.
+// maxJobBytes bounds the payloads of the jobs that a client holds, on all
+// queues: each stays in memory until it is settled, as it may become a dead
+// letter. One job more than that may be held.
+const maxJobBytes = 16 << 20
+
+// jobRoom reports whether the client may be given a job: its answers are being
+// taken, and it does not hold too much. If not, whoever makes room says so.
 func (c *Client) jobRoom() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	full := c.replySize() > replyBytes
+	full := c.replySize() > replyBytes || c.jobBytes > maxJobBytes
 	c.clogged = c.clogged || full
 	return !full && !c.closed && !c.finished
+}
+
+// holds counts the bytes of a job that the client is given, or, negative, that
+// it is rid of.
+func (c *Client) holds(bytes int) {
+	c.mu.Lock()
+	c.jobBytes += bytes
+	unclogged := bytes < 0 && c.clogged && c.jobBytes <= maxJobBytes
+	if unclogged {
+		c.clogged = false
+	}
+	c.mu.Unlock()
+	if unclogged {
+		c.unclogged()
+	}
 }
 
 // unclogged has the client's queues look again, after its answers have left.
