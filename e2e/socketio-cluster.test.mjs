@@ -42,8 +42,7 @@ function writer(t, url, history) {
 function readers(t, url, history, ways) {
   return ways.map((transports) => {
     const socket = client(t, url, { transports });
-    socket.history = new History();
-    Object.assign(socket.history, { attempted: history.attempted, acked: history.acked });
+    socket.history = history.reader();
     socket.on(SUBJECT, (v) => socket.history.deliver(v));
     return socket;
   });
