@@ -80,6 +80,7 @@ func startNode(t testing.TB, o nodeOptions) *node {
 	options := jetstream.Options{
 		Logger: logger, URL: o.nats, Streams: streams, Queues: queues,
 		Timeout:  30 * time.Second, // the test's own clients starve the server of its processors
+		Sessions: jetstream.SessionOptions{Keep: o.gateway.SocketIO.Path != ""},
 		Embedded: jetstream.EmbeddedOptions{StoreDir: o.store, SyncAlways: !o.interval, Listen: "127.0.0.1:0", MaxStore: 4 << 30},
 	}
 	var err error

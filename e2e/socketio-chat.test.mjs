@@ -70,8 +70,7 @@ test('two windows, a service, a reload, and a kill while one writes', { timeout:
   const stored = (await readAll(jetway.ws, SUBJECT)).map((e) => e.data);
   for (const v of stored) history.ack(v);
   for (const [name, page] of Object.entries({ one, two, late })) {
-    const here = new History();
-    Object.assign(here, { attempted: history.attempted, acked: history.acked });
+    const here = history.reader();
     here.deliver(...await shown(page));
     t.diagnostic(here.assertExact(name));
     assert.deepEqual(here.delivered, stored, `${name} and the stream differ`);

@@ -19,7 +19,7 @@ bridge:
 // `gateways` that join a NATS server, which is another process, and a proxy before them.
 async function cluster(t, gateways = 2) {
   const nats = await new Jetway({ nats: true }).start();
-  const all = await Promise.all(Array.from({ length: gateways }, () => new Jetway({ config: CONFIG, join: nats.natsURL }).start()));
+  const all = await Promise.all(Array.from({ length: gateways }, () => new Jetway({ config: CONFIG, join: nats.natsURL, admin: true }).start()));
   const proxy = await new Proxy(...all.map((g) => g.port)).start();
   t.after(async () => {
     await proxy.stop();
@@ -42,8 +42,7 @@ function writer(t, url, history) {
 function readers(t, url, history, ways) {
   return ways.map((transports) => {
     const socket = client(t, url, { transports });
-    socket.history = new History();
-    Object.assign(socket.history, { attempted: history.attempted, acked: history.acked });
+    socket.history = history.reader();
     socket.on(SUBJECT, (v) => socket.history.deliver(v));
     return socket;
   });
@@ -140,4 +139,26 @@ test('NATS is killed and comes back: clients with retries lose nothing, readers 
   await writer(t, gateways[0].ws, history)(20);
   await until('the reader goes on', () => reader.history.delivered.length >= 20);
   t.diagnostic(reader.history.assertExact('reader'));
+});
+
+// The reference's adapters send what is emitted to a room to every node, once for each room and emit. Here each gateway
+// reads a stream once, which is what lets a client come back to any of them; more clients and rooms add nothing.
+test('#5226: an event reaches each gateway once, whatever rooms and clients there are', { timeout: 30_000 }, async (t) => {
+  const EVENTS = 200, ROOMS = 10, { nats, gateways } = await cluster(t, 3), history = new History();
+  const [busy, quiet, empty] = gateways;
+  const all = readers(t, busy.url, history, Array(20).fill(TRANSPORTS.websocket));
+  all.push(...readers(t, quiet.url, history, [TRANSPORTS.websocket]));
+  await Promise.all(all.map((s) => connected(s)));
+  for (const [i, s] of all.entries()) for (let room = 0; room < ROOMS; room++) await subscribe(s, `events.room${(i + room) % 30}.>`);
+  const received = () => Promise.all(gateways.map((g) => g.metric('jetway_events_received_total')));
+
+  const before = await received();
+  await writer(t, nats.ws, history)(EVENTS);
+  for (const s of all) await until('it has all', () => s.history.delivered.length === EVENTS);
+  for (const s of all) s.history.assertExact('reader');
+  await until('the one without clients has read the stream, too', async () => (await received())[2] >= before[2] + EVENTS);
+  const stored = (await received()).map((n, i) => n - before[i]);
+  t.diagnostic(`${EVENTS} stored events, received by gateway: ${stored}`);
+  assert.deepEqual(stored, [EVENTS, EVENTS, EVENTS]);
+  assert.equal(await empty.metric('jetway_clients'), 0);
 });

@@ -8,6 +8,13 @@ export class History {
   acked = new Set();
   delivered = [];
 
+  // Another reader of what the same writers do.
+  reader() {
+    const h = new History();
+    Object.assign(h, { attempted: this.attempted, acked: this.acked });
+    return h;
+  }
+
   attempt(v) { this.attempted.add(v); return v; }
   ack(v) { this.acked.add(v); }
   deliver(...vs) { this.delivered.push(...vs); }
@@ -44,6 +51,13 @@ export class History {
   assertExact(name) {
     const r = this.check(), text = History.format(r);
     if (r.lost.length || r.unexpected.length || r.duplicate.length || r.outOfOrder.length) throw new Error(`${name}: history is not exact\n${text}`);
+    return text;
+  }
+
+  // The same where a delivery may come again, because it was not acknowledged before a kill: at most `most` times.
+  assertAtLeastOnce(name, most) {
+    const r = this.check(), text = History.format(r);
+    if (r.lost.length || r.unexpected.length || r.duplicate.length > most) throw new Error(`${name}: lost, or more than ${most} came again\n${text}`);
     return text;
   }
 

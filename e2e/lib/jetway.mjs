@@ -21,13 +21,15 @@ export async function freePort() {
 export class Jetway {
   // `config`: the text of a jetway.yaml. `bare`: no flags and no file at all, as in the README's quick start.
   // `nats`: microservices can join, at `natsURL`. `join`: the URL of such a server, instead of one of its own.
-  constructor({ config = '', port, bare = false, nats = false, join = '' } = {}) {
+  // `admin`: it has metrics.
+  constructor({ config = '', port, bare = false, nats = false, join = '', admin = false } = {}) {
     this.dir = tempDir();
     this.port = port;
     this.config = config;
     this.bare = bare;
     this.nats = nats;
     this.join = join;
+    this.admin = admin;
     this.output = '';
     this.kills = 0;
   }
@@ -42,8 +44,9 @@ export class Jetway {
     if (!BIN.length) throw new Error('JETWAY_BIN is not set: start the tests with run.sh');
     this.port ??= this.bare ? 8080 : await freePort();
     if (this.nats) this.natsPort ??= await freePort();
+    if (this.admin) this.adminPort ??= await freePort();
     const broker = this.join ? ['--nats.url', this.join] : ['--nats.embedded.listen', this.nats ? `127.0.0.1:${this.natsPort}` : '', '--nats.embedded.store_dir', path.join(this.dir, 'store')];
-    const args = this.bare ? [] : ['serve', '--listen', this.host, '--admin.listen', '', ...broker];
+    const args = this.bare ? [] : ['serve', '--listen', this.host, '--admin.listen', this.admin ? `127.0.0.1:${this.adminPort}` : '', ...broker];
     if (this.config) {
       fs.writeFileSync(path.join(this.dir, 'e2e.yaml'), this.config);
       args.push('--config', path.join(this.dir, 'e2e.yaml'));
@@ -58,6 +61,14 @@ export class Jetway {
       return (await fetch(this.url + 'readyz')).status === 200;
     }).catch((err) => { throw new Error(`${err.message}\n${this.output}`); });
     return this;
+  }
+
+  // The sum of a metric over its labels.
+  async metric(name) {
+    const text = await (await fetch(`http://127.0.0.1:${this.adminPort}/metrics`)).text();
+    const values = [...text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'gm'))].map((m) => Number(m[1]));
+    if (!values.length) throw new Error(`there is no metric ${name}`);
+    return values.reduce((a, b) => a + b, 0);
   }
 
   // SIGKILL: nothing is flushed, nothing is said.
