@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -141,50 +142,45 @@ func (s *Socket) join(p *socketio.Packet, filter string) error {
 			return err
 		}
 	}
-	s.lastSID++
-	sid := fmt.Sprint("b", s.lastSID)
-	s.named[sid] = filter
-	s.answer(p, member(nil, "sid", sid))
+	s.answer(p, member(nil, "sid", s.sidOf(filter)))
 	return nil
 }
 
-// off ends a subscription or work. A filter of the bundle goes with the last
-// sid that names it, or by its own text: a recovered socket has no sids of the
-// ones before.
+// sidOf is the name that the client knows a filter of the bundle by.
+func (s *Socket) sidOf(filter string) string {
+	for sid, of := range s.named {
+		if of == filter {
+			return sid
+		}
+	}
+	s.lastSID++
+	sid := fmt.Sprint("b", s.lastSID)
+	s.named[sid] = filter
+	return sid
+}
+
+// off ends a subscription or work. A filter of the bundle goes by its sid, or by
+// its own text: a recovered socket has no sids of the one before.
 func (s *Socket) off(p *socketio.Packet, f *native.Frame) error {
 	filter, ok := s.named[f.Text]
 	if !ok && slices.Contains(s.filters, f.Text) {
 		filter, ok = f.Text, true
-		for sid, of := range s.named {
-			if of == filter {
-				delete(s.named, sid)
-			}
-		}
 	}
-	delete(s.named, f.Text)
+	var err error
 	switch {
-	case !ok && f.Text == s.bundle:
-		return &bridge.Error{Code: bridge.CodeNotFound, Msg: fmt.Sprintf("there is no subscription %q", f.Text)}
-	case !ok:
-		if err := s.client.Unsubscribe(f.Text); err != nil {
-			return err
-		}
-	case !s.isNamed(filter):
-		if err := s.refilter(slices.DeleteFunc(slices.Clone(s.filters), func(o string) bool { return o == filter })); err != nil {
-			return err
-		}
+	case ok:
+		maps.DeleteFunc(s.named, func(_, of string) bool { return of == filter })
+		err = s.refilter(slices.DeleteFunc(slices.Clone(s.filters), func(o string) bool { return o == filter }))
+	case f.Text == s.bundle:
+		err = &bridge.Error{Code: bridge.CodeNotFound, Msg: fmt.Sprintf("there is no subscription %q", f.Text), Hint: "use a sid that the answer to jetway:sub named, or its filter"}
+	default:
+		err = s.client.Unsubscribe(f.Text)
+	}
+	if err != nil {
+		return err
 	}
 	s.answer(p, nil)
 	return nil
-}
-
-func (s *Socket) isNamed(filter string) bool {
-	for _, of := range s.named {
-		if of == filter {
-			return true
-		}
-	}
-	return false
 }
 
 func (s *Socket) seen(p *socketio.Packet, f *native.Frame) error {
