@@ -49,7 +49,8 @@ type Session struct {
 	saved    time.Time
 	dirty    bool // the record is newer than what is stored
 	saving   bool
-	over     bool // closed, dropped, or somebody else's
+	stored   chan struct{} // closed when what is being saved is stored; nil unless somebody waits
+	over     bool          // closed, dropped, or somebody else's
 }
 
 // sessionKey is where a session is stored.
@@ -195,6 +196,27 @@ func (s *Session) Update(change func(*SessionRecord)) {
 	s.touchLocked()
 }
 
+// Stored returns when the record is stored as it is, or the session is over, or
+// ctx ends, with the error of that.
+func (s *Session) Stored(ctx context.Context) error {
+	s.mu.Lock()
+	if !s.saving {
+		s.mu.Unlock()
+		return nil
+	}
+	if s.stored == nil {
+		s.stored = make(chan struct{})
+	}
+	stored := s.stored
+	s.mu.Unlock()
+	select {
+	case <-stored:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // Close lets the session go: it may be resumed for as long as the broker's TTL
 // from now on.
 func (s *Session) Close() {
@@ -240,7 +262,13 @@ func (s *Session) touchLocked() {
 func (s *Session) save() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer func() { s.saving = false }()
+	defer func() {
+		s.saving = false
+		if s.stored != nil {
+			close(s.stored)
+			s.stored = nil
+		}
+	}()
 	for s.dirty {
 		s.dirty = false
 		data, revision := s.encode(), s.revision

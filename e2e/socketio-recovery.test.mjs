@@ -251,6 +251,71 @@ test('#5250: a page that says what it has misses nothing when its session has ex
   t.diagnostic(r.history.assertExact('reader'));
 });
 
+test('what a client has subscribed to is recovered as soon as it is acknowledged', { timeout: 30_000 }, async (t) => {
+  const r = await rig(t, `socketio: {${HEARTBEAT}}\n`); // subscribed to nothing by itself
+  const socket = reader(t, r);
+  await connected(socket);
+  await subscribe(socket, 'events.r.>');
+  await r.jetway.kill(); // at once
+  const writing = r.write(20);
+  await r.jetway.start();
+  await writing;
+  await has(r, 20);
+  assertRecovered(t, r, socket, 1);
+
+  await ok(socket, 'jetway:off', 'events.r.>');
+  await r.jetway.kill();
+  await r.jetway.start();
+  await until('it is back', () => socket.connects.length === 3);
+  const marks = collect(socket, 'events.mark');
+  await r.write(5);
+  await subscribe(socket, 'events.mark');
+  await ok(socket, 'events.mark', 1);
+  await until('the mark', () => marks.length === 1);
+  assert.equal(r.history.delivered.length, 20, 'what was given up comes again');
+});
+
+test('a session is one socket\'s: who resumes it takes it over, once', { timeout: 30_000 }, async (t) => {
+  const r = await rig(t);
+  const first = reader(t, r);
+  await connected(first);
+  await r.write(10);
+  await has(r, 10);
+  // A copy of the page, as "duplicate tab" makes one of everything that the client keeps.
+  const second = client(t, r.proxy.url, { auth: { pid: first._pid, offset: first._lastOffset } });
+  second.on(SUBJECT, (v) => r.history.deliver(v));
+  await connected(second);
+  await until('the first one is told', () => first.closes.length === 1);
+  assert.deepEqual(first.closes, ['io server disconnect'], 'it would come back, and take the session from the other');
+  await r.write(10);
+  await has(r, 20);
+  assert.deepEqual([first.connected, second.connected], [false, true]);
+  t.diagnostic(r.history.assertExact('both'));
+});
+
+test('messages that no longer exist: not recovered, and told so', { timeout: 30_000 }, async (t) => {
+  for (const mode of ['trailing', 'event']) {
+    const r = await rig(t, config(`recovery: ${mode}, ${HEARTBEAT}`, 'streams: [{name: EVENTS, subjects: [events.>], max_bytes: 64KiB}]\n'));
+    const socket = reader(t, r), expired = collect(socket, 'jetway:expired');
+    await connected(socket);
+    await r.write(3);
+    await has(r, 3);
+    const ports = r.proxy.ports;
+    r.proxy.ports = [1]; // it finds nobody
+    r.proxy.change();
+    const lost = r.history.acked.size;
+    await r.write(1);
+    for (let i = 0; i < 20; i++) await r.writer.publish('events.r.filler', 'x'.repeat(8_000));
+    r.proxy.ports = ports;
+    await until('the signal', () => expired.length === 1);
+    assert.deepEqual(socket.connects, [false, false]);
+    await r.write(3);
+    await has(r, 6);
+    const found = r.history.check();
+    assert.deepEqual([found.lost.length, found.duplicate, found.outOfOrder, found.unexpected], [1, [], [], []], `besides the one that was trimmed (w-${lost + 1})`);
+  }
+});
+
 test('page reload: auth.offset and auth.serverOffset say what the page has', { timeout: 30_000 }, async (t) => {
   for (const mode of ['trailing', 'event']) {
     const r = await rig(t, config(`recovery: ${mode}, ${HEARTBEAT}`));

@@ -7,12 +7,16 @@ import (
 	"encoding/json"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/time/rate"
 
 	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/gateway/socketio"
 )
+
+// storedWithin is how long a client waits for its session to be stored.
+const storedWithin = 5 * time.Second
 
 // Socket is one client in one namespace.
 type Socket struct {
@@ -254,18 +258,29 @@ func (s *Socket) end(deliberate bool) {
 
 // refilter changes what the bundle wants, and has the session remember it.
 func (s *Socket) refilter(filters []string) error {
+	at := s.h.opts.Bridge.Newest(filters) // before: what comes from now on is wanted
 	if err := s.client.Refilter(s.bundle, filters); err != nil {
 		return err
 	}
 	s.filters = filters
 	if s.session != nil {
-		at := s.h.opts.Bridge.Newest(filters)
 		s.session.Update(func(r *bridge.SessionRecord) {
 			r.Filters = slices.Clone(filters)
 			r.Extend(at)
 		})
+		s.awaitStored()
 	}
 	return nil
+}
+
+// awaitStored waits until a crash would not make the session forget what its
+// client has been told. Without a store that answers, the client goes on.
+func (s *Socket) awaitStored() {
+	ctx, cancel := context.WithTimeout(context.Background(), storedWithin)
+	defer cancel()
+	if err := s.session.Stored(ctx); err != nil {
+		s.h.opts.Logger.Warn("a session is not stored in time", "error", err)
+	}
 }
 
 // randomID is the public name of a socket.
