@@ -3,10 +3,10 @@
 
 FUZZTIME ?= 30s
 
-.PHONY: build run test lint fuzz bench-go far bench-jobs e2e clean help
+.PHONY: build run test lint fuzz bench-go far bench-jobs bench-socketio e2e clean help
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## bin/jetway
 	go build -o bin/jetway ./cmd/jetway
@@ -31,6 +31,10 @@ far: ## a crowd far behind, at full size (2 minutes); writes bench/FAR.md
 
 bench-jobs: ## jobs per second, next to nats.go alone (2 minutes); writes bench/JOBS.md
 	JETWAY_JOBS=$(CURDIR)/bench/JOBS.md go test -count 1 -timeout 20m -run '^TestJobRatesFull$$' -v ./e2e
+
+bench-socketio: build ## Socket.IO clients, next to the server of Node (6 minutes); writes bench/SOCKETIO.md
+	cd bench/socketio && npm ci --no-audit --no-fund
+	go run ./bench/socketio -o bench/SOCKETIO.md
 
 e2e: ## real processes and a real browser
 	@. ./scripts/need.sh && need_e2e && ./e2e/run.sh
