@@ -273,6 +273,7 @@ func (b *Bridge) Connect(opts ClientOptions) *Client {
 	}
 	n := b.clients.Add(1)
 	c := &Client{bridge: b, shard: b.hub.shards[n%uint64(len(b.hub.shards))], opts: opts}
+	c.who.Store(&authority{opts.User, opts.Permissions})
 	c.changed.L = &c.mu
 	c.writer = c.write
 	b.mu.Lock()

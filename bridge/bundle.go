@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"slices"
 )
@@ -158,10 +159,10 @@ func (c *Client) Refilter(sid string, filters []string) error {
 	for c.heir != nil && !c.closed { // one at a time
 		c.changed.Wait()
 	}
-	if c.closed || c.finished || !slices.Contains(c.subs, old) {
+	if err := c.who.Load().perms.allowsAll(filters); err != nil || c.closed || c.finished || !slices.Contains(c.subs, old) {
 		c.mu.Unlock()
 		c.bridge.drop(next)
-		return ErrClosed
+		return cmp.Or(err, ErrClosed)
 	}
 	c.heir = &succession{old, next, passed}
 	if !c.writing { // else the writer does it

@@ -93,7 +93,7 @@ func (c *Client) checkSubscribe(r SubscribeRequest) ([]*Stream, error) {
 	if err := ValidFilter(r.Filter); err != nil {
 		return nil, err
 	}
-	if err := allowed("subscribe to", r.Filter, c.opts.Permissions.Sub); err != nil {
+	if err := c.who.Load().perms.allowSub(r.Filter); err != nil {
 		return nil, err
 	}
 	scope := c.bridge.scope(r.Filter)
@@ -149,6 +149,9 @@ func (c *Client) adopt(sub *Subscription, at phase, a SubscribeAnswer, answer fu
 	}
 	if sub.durable != nil && sub.durable.isLost() {
 		return errTakenOver
+	}
+	if err := c.who.Load().perms.allowsAll(sub.want.filters); err != nil {
+		return err // they have changed meanwhile
 	}
 	if err := c.roomLocked(); err != nil {
 		return err
