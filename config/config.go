@@ -87,9 +87,27 @@ type Queues struct {
 	DeadMaxBytes   int64           // 0: no limit
 }
 
-// Auth says who a client without a token is.
+// Auth says which tokens are taken, from where, and who a client without one
+// is.
 type Auth struct {
+	JWT       JWT
+	Cookie    string // name; "": tokens are not taken from cookies
+	Query     string // name of a parameter; "": tokens are not taken from URLs
 	Anonymous string // a name in Roles; "": such clients are refused
+}
+
+// Takes reports whether tokens are taken at all.
+func (a Auth) Takes() bool {
+	return a.JWT.Secret != "" || a.JWT.PublicKeyFile != "" || a.JWT.JWKSURL != ""
+}
+
+// JWT says which JSON Web Tokens are good.
+type JWT struct {
+	Secret        string // of an HMAC
+	PublicKeyFile string // path of a PEM file
+	JWKSURL       string
+	Issuer        string // "": any
+	Audience      string // "": any
 }
 
 // Role is what its holders may do: lists of subject filters, in which the
@@ -154,7 +172,8 @@ type Limits struct {
 	MaxSubscriptions int     // per client
 	PublishRate      float64 // events per second and client
 	PerAddress       int     // connections per remote address
-	MaxDurables      int     // per user
+	AuthTimeout      time.Duration
+	MaxDurables      int // per user
 }
 
 // Log bounds the messages kept in memory for reconnects.

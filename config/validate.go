@@ -19,6 +19,7 @@ func (c *Config) validate(ps *problems) {
 	c.validateStreams(ps)
 	c.validateQueues(ps)
 	c.validateRoles(ps)
+	c.validateAuth(ps)
 	c.validateSocketIO(ps)
 	c.validateBridge(ps)
 	c.validateTimes(ps)
@@ -121,6 +122,7 @@ func (c *Config) validateTimes(ps *problems) {
 		least time.Duration
 	}{
 		{"durable_inactive_threshold", c.DurableInactiveThreshold, time.Second},
+		{"limits.auth_timeout", c.Limits.AuthTimeout, 100 * time.Millisecond},
 		{"ping.interval", c.Ping.Interval, 10 * time.Millisecond},
 		{"ping.timeout", c.Ping.Timeout, 10 * time.Millisecond},
 	} {
