@@ -16,15 +16,18 @@ const (
 	refusedUnready refusal = "not_ready"   // starting, stopping, or without NATS
 	refusedUpgrade refusal = "upgrade"     // not a WebSocket handshake
 	refusedRequest refusal = "engine_io"   // not a request of Engine.IO, or of no session
+	refusedToken   refusal = "token"       // a token that is no good, or where it may not be
 )
 
-var refusals = [...]refusal{refusedOrigin, refusedClients, refusedAddress, refusedUnready, refusedUpgrade, refusedRequest}
+var refusals = [...]refusal{refusedOrigin, refusedClients, refusedAddress, refusedUnready, refusedUpgrade, refusedRequest, refusedToken}
 
 // status is the HTTP answer to a refused handshake.
 func (r refusal) status() int {
 	switch r {
 	case refusedOrigin:
 		return http.StatusForbidden
+	case refusedToken:
+		return http.StatusUnauthorized
 	case refusedAddress:
 		return http.StatusTooManyRequests
 	case refusedUpgrade:

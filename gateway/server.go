@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/jetway-io/jetway/gateway/auth"
 	"github.com/jetway-io/jetway/gateway/websock"
 )
 
@@ -42,9 +43,12 @@ type Server struct {
 	admission *admission
 	wire      websock.Stats
 	refused   [len(refusals)]atomic.Uint64
-	dedupe    time.Duration // owned by Start, then static
-	stock     *stock        // Socket.IO; nil without
-	node      string        // this gateway's name in sids
+
+	unauthenticated map[auth.Reason]*atomic.Uint64 // all reasons, from the start
+
+	dedupe time.Duration // owned by Start, then static
+	stock  *stock        // Socket.IO; nil without
+	node   string        // this gateway's name in sids
 
 	serving sync.WaitGroup // of http.Server.Serve
 
@@ -68,6 +72,10 @@ func New(opts Options) (*Server, error) {
 		sessions:  make(map[session]struct{}),
 	}
 	s.node = randomNode()
+	s.unauthenticated = make(map[auth.Reason]*atomic.Uint64)
+	for _, why := range auth.Reasons() {
+		s.unauthenticated[why] = new(atomic.Uint64)
+	}
 	if s.stock, err = newStock(s); err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/gateway/auth"
 	"github.com/jetway-io/jetway/gateway/engineio"
 	"github.com/jetway-io/jetway/gateway/sio"
 	"github.com/jetway-io/jetway/gateway/socketio"
@@ -52,7 +53,10 @@ func newStock(s *Server) (*stock, error) {
 		return nil, nil
 	}
 	handler, err := sio.New(sio.Options{
-		Bridge: s.opts.Bridge, Logger: s.logger, User: AnonymousUser, Permissions: s.opts.Anonymous,
+		Bridge: s.opts.Bridge, Logger: s.logger, AuthRefused: s.authRefused,
+		Identify: func(ctx context.Context, c *socketio.Conn, namespace, token string) (*auth.Identity, error) {
+			return s.identifySocket(ctx, c.Session().Request(), namespace, token)
+		},
 		Mapping: o.Mapping, Subscribe: o.Subscribe, Recovery: o.Recovery, Namespaces: o.Namespaces, Format: o.Format,
 		MaxSubscriptions: s.opts.MaxSubscriptions, PublishRate: s.opts.PublishRate,
 	})
@@ -105,7 +109,9 @@ var (
 	errTooMany  = errors.New("too many clients: limits.max_clients and limits.per_address bound them")
 )
 
-// allow decides about a handshake. Origins are checked by engineio.
+// allow decides about a handshake. Origins are checked by engineio, and tokens
+// when a namespace is joined, but a cookie that comes from a page that may not
+// use it opens nothing.
 func (st *stock) allow(r *http.Request) error {
 	s := st.gateway
 	if s.isDraining() || s.opts.Bridge.Ready() != nil {
@@ -115,6 +121,11 @@ func (st *stock) allow(r *http.Request) error {
 	if why, ok := s.admission.mayEnter(addressOf(r.RemoteAddr)); !ok {
 		s.count(why)
 		return errTooMany
+	}
+	if _, err := s.find(handshakeOf(r)); err != nil {
+		s.authRefused(auth.ReasonOf(err))
+		s.count(refusedToken)
+		return err
 	}
 	return nil
 }

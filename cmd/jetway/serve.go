@@ -15,6 +15,7 @@ import (
 	"github.com/jetway-io/jetway/examples/browser"
 	"github.com/jetway-io/jetway/examples/jobs"
 	"github.com/jetway-io/jetway/gateway"
+	"github.com/jetway-io/jetway/gateway/auth"
 	"github.com/jetway-io/jetway/gateway/sio"
 	"github.com/jetway-io/jetway/gateway/socketio"
 	"github.com/jetway-io/jetway/jetstream"
@@ -80,6 +81,7 @@ type service struct {
 	broker *jetstream.Broker
 	bridge *bridge.Bridge
 	server *gateway.Server
+	access *access // who may do what; nil until it is made
 }
 
 func (s *service) start(ctx context.Context) (err error) {
@@ -100,10 +102,14 @@ func (s *service) start(ctx context.Context) (err error) {
 			ResumeGrace: s.config.Queues.ResumeGrace,
 		},
 	})
+	if s.access, err = newAccess(s.config, s.logger); err != nil {
+		return err
+	}
 	o, err := gatewayOptions(s.config, s.bridge, s.logger)
 	if err != nil {
 		return err
 	}
+	o.Auth = s.access.policy
 	if o.SocketIO.Path != "" {
 		o.SocketIO.Gateways = s.gateways()
 	}
@@ -123,6 +129,9 @@ func (s *service) stop() error {
 	var errs []error
 	if s.server != nil {
 		errs = append(errs, s.server.Stop(ctx))
+	}
+	if s.access != nil {
+		s.access.close()
 	}
 	if s.bridge != nil {
 		errs = append(errs, s.bridge.Stop(ctx))
@@ -202,12 +211,11 @@ func gatewayOptions(c *config.Config, b *bridge.Bridge, logger *slog.Logger) (ga
 		PublishRate:      c.Limits.PublishRate,
 		PingInterval:     c.Ping.Interval,
 		PingTimeout:      c.Ping.Timeout,
+		TokenSources:     auth.Sources{Cookie: c.Auth.Cookie, Query: c.Auth.Query},
+		AuthTimeout:      c.Limits.AuthTimeout,
 	}
-	if role, ok := c.Roles[c.Auth.Anonymous]; ok {
-		o.Anonymous = forAnonymous(role)
-		if c.Auth.Anonymous == devRole {
-			o.Pages = pages
-		}
+	if c.Auth.Anonymous == devRole {
+		o.Pages = pages
 	}
 	var err error
 	o.SocketIO, err = socketIO(c)
@@ -255,14 +263,6 @@ var pages = map[string][]byte{
 	"/jobs/worker.js": jobs.WorkerScript,
 }
 
-// forAnonymous fills in who a client without a token is. What needs anything
-// else of a token does not apply to it.
-func forAnonymous(role config.Role) *bridge.Permissions {
-	p := bridge.Permissions{Pub: role.Pub, Sub: role.Sub, Work: role.Work, Req: role.Req}.
-		Expand(func(name string) (string, bool) { return gateway.AnonymousUser, name == "user" }, nil)
-	return &p
-}
-
 // announce says where to connect, where the data is, and what is open to whom.
 func (s *service) announce(m *Main) {
 	c := s.config
@@ -305,8 +305,12 @@ func (s *service) announce(m *Main) {
 	if role, ok := c.Roles[c.Auth.Anonymous]; ok {
 		line("open to", "everyone who reaches %s, as %q: may publish to %s, subscribe to %s, work on %s and ask %s", address, c.Auth.Anonymous,
 			list(role.Pub), list(role.Sub), list(role.Work), list(role.Req))
-	} else {
-		line("open to", "nobody: auth.anonymous is empty, and this release takes no tokens")
+	}
+	switch {
+	case c.Auth.Takes():
+		line("tokens", "JSON Web Tokens, of %s", tokensOf(c))
+	case c.Auth.Anonymous == "":
+		line("open to", "nobody: auth.anonymous is empty, and no tokens are taken (auth.jwt)")
 	}
 }
 

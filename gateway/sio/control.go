@@ -74,6 +74,8 @@ func (s *Socket) frame(v native.Verb, args [][]byte, p *socketio.Packet) (*nativ
 // do does a verb; its success is answered here, or later.
 func (s *Socket) do(p *socketio.Packet, f *native.Frame) error {
 	switch f.Verb {
+	case native.VerbAuth:
+		return s.auth(p, f)
 	case native.VerbPub:
 		return s.pub(p, f)
 	case native.VerbSub:
@@ -92,7 +94,7 @@ func (s *Socket) do(p *socketio.Packet, f *native.Frame) error {
 		s.answer(p, append([]byte(`,"pong":`), f.Value...))
 		return nil
 	}
-	return &bridge.Error{Code: bridge.CodeUnknownVerb, Msg: fmt.Sprintf("%q is not available in this release", f.Verb), Hint: "use pub, sub, off, seen, work, ack, nak, wip, term, req or ping"}
+	return &bridge.Error{Code: bridge.CodeUnknownVerb, Msg: fmt.Sprintf("%q is no control event", f.Verb), Hint: "use auth, pub, sub, off, seen, work, ack, nak, wip, term, req or ping"}
 }
 
 func (s *Socket) pub(p *socketio.Packet, f *native.Frame) error {

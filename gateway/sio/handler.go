@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/gateway/auth"
 	"github.com/jetway-io/jetway/gateway/socketio"
 )
 
@@ -69,21 +70,19 @@ func (s *sockets) take(namespace string) *Socket {
 }
 
 // Connect implements [socketio.ConnHandler].
-func (h *Handler) Connect(c *socketio.Conn, namespace string, auth []byte) {
+func (h *Handler) Connect(c *socketio.Conn, namespace string, payload []byte) {
 	all := socketsOf(c)
-	if h.opts.Permissions == nil {
-		h.refuse(c, namespace, &bridge.Error{Code: bridge.CodeUnauthenticated, Msg: "a token is needed", Hint: "this release takes none: clients without one must be let in (auth.anonymous)"})
-		return
-	}
 	var ask handshake
-	if auth != nil {
-		_ = json.Unmarshal(auth, &ask) // what is not as it should be is not there
+	if payload != nil {
+		_ = json.Unmarshal(payload, &ask) // what is not as it should be is not there
 	}
-	s, err := h.newSocket(c, namespace, ask)
+	id, err := h.identify(c, namespace, ask)
 	if err != nil {
+		h.opts.AuthRefused(auth.ReasonOf(err))
 		h.refuse(c, namespace, err)
 		return
 	}
+	s := h.newSocket(c, namespace, id)
 	all.add(s)
 	if err := s.begin(ask); err != nil {
 		all.take(namespace)
@@ -97,7 +96,7 @@ func (h *Handler) Connect(c *socketio.Conn, namespace string, auth []byte) {
 func (h *Handler) refuse(c *socketio.Conn, namespace string, err error) {
 	e := bridge.ErrorOf(err)
 	h.opts.Bridge.Stats().Refused.Add(e.Code)
-	if e.Code == bridge.CodeUnavailable || e.Code == bridge.CodeInternal {
+	if e.Code == bridge.CodeUnavailable || e.Code == bridge.CodeInternal || e.Code == bridge.CodeTimeout || e.Code == bridge.CodeNoResponders {
 		h.opts.Logger.Warn("a socket cannot be opened", "namespace", namespace, "error", err)
 		c.Close()
 		return

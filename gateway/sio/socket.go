@@ -8,10 +8,12 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"golang.org/x/time/rate"
 
 	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/gateway/auth"
 	"github.com/jetway-io/jetway/gateway/socketio"
 )
 
@@ -26,6 +28,8 @@ type Socket struct {
 	limit     *rate.Limiter
 	session   *bridge.Session // nil without recovery
 	bundle    string          // its sid; "" before begin
+	user      string
+	id        *auth.Identity // owned by the connection's messages
 
 	mu      sync.Mutex
 	filters []string          // of the bundle
@@ -33,6 +37,8 @@ type Socket struct {
 	lastSID int
 	acks    acks
 	closed  bool
+	expiry  *time.Timer // closes the connection at the end of the token; nil without
+	expires time.Time
 }
 
 // handshake is what the client's CONNECT says, of what Jetway understands.
@@ -40,6 +46,7 @@ type handshake struct {
 	PID          string          `json:"pid"`
 	Offset       json.RawMessage `json:"offset"`
 	ServerOffset json.RawMessage `json:"serverOffset"` // the official tutorial's name
+	Token        json.RawMessage `json:"token"`
 }
 
 // UnmarshalJSON takes each member by itself: an object is the application's,
@@ -50,7 +57,7 @@ func (k *handshake) UnmarshalJSON(b []byte) error {
 		return err
 	}
 	_ = json.Unmarshal(members["pid"], &k.PID)
-	k.Offset, k.ServerOffset = members["offset"], members["serverOffset"]
+	k.Offset, k.ServerOffset, k.Token = members["offset"], members["serverOffset"], members["token"]
 	return nil
 }
 
@@ -71,19 +78,20 @@ func (k handshake) offset() string {
 }
 
 // newSocket makes the bridge's client. Nothing is written to it before begin.
-func (h *Handler) newSocket(c *socketio.Conn, namespace string, _ handshake) (*Socket, error) {
-	s := &Socket{h: h, conn: c, namespace: namespace, named: make(map[string]string),
+func (h *Handler) newSocket(c *socketio.Conn, namespace string, id *auth.Identity) *Socket {
+	s := &Socket{h: h, conn: c, namespace: namespace, user: id.User, id: id, named: make(map[string]string),
 		limit: rate.NewLimiter(rate.Limit(h.opts.PublishRate), int(h.opts.PublishRate)+1)}
 	s.encoder = newEncoder(s)
 	s.client = h.opts.Bridge.Connect(bridge.ClientOptions{
-		User:             h.opts.User,
-		Permissions:      *h.opts.Permissions,
+		User:             id.User,
+		Permissions:      id.Permissions,
 		Encoder:          s.encoder,
 		Transport:        s,
 		MaxSubscriptions: h.opts.MaxSubscriptions,
 		Failed:           func(error) { c.Close() },
 	})
-	return s, nil
+	s.until(id.Expires)
+	return s
 }
 
 // Write implements [bridge.Transport].
@@ -99,7 +107,7 @@ func (s *Socket) begin(ask handshake) error {
 	if s.h.opts.Recovery == RecoveryOff || ask.PID == "" {
 		return s.fresh(ctx, ask, false)
 	}
-	session, err := s.h.opts.Bridge.ResumeSession(ctx, ask.PID, s.h.opts.User, s.namespace, s.takenOver)
+	session, err := s.h.opts.Bridge.ResumeSession(ctx, ask.PID, s.user, s.namespace, s.takenOver)
 	if err != nil && bridge.ErrorOf(err).Code != bridge.CodeNotFound {
 		return err
 	}
@@ -145,7 +153,7 @@ func (s *Socket) fresh(ctx context.Context, ask handshake, expired bool) error {
 		return err
 	}
 	sid := randomID()
-	s.open(ctx, bridge.SessionRecord{User: s.h.opts.User, Scope: s.namespace, SID: sid, Filters: filters, Base: at.From.String()})
+	s.open(ctx, bridge.SessionRecord{User: s.user, Scope: s.namespace, SID: sid, Filters: filters, Base: at.From.String()})
 	if err := s.enter(ctx, sid, filters, at); err != nil {
 		return err
 	}
@@ -201,12 +209,15 @@ func (s *Socket) enter(ctx context.Context, sid string, filters []string, at bri
 // connectSubscriptions are the filters that each client is subscribed to, from
 // where if that is the same for all, and those that stand by themselves.
 func (s *Socket) connectSubscriptions() (filters []string, from string, beside []Subscription) {
-	for i, sub := range s.h.opts.Subscribe {
-		filter, err := bridge.ExpandFilter(sub.Filter, s.claim)
+	for _, sub := range s.h.opts.Subscribe {
+		filter, err := bridge.ExpandFilter(sub.Filter, s.id.Claim)
+		if err == nil && len(s.id.Permissions.Allowed([]string{filter})) == 0 {
+			err = errNotAllowed
+		}
 		switch {
 		case err != nil:
-			s.h.opts.Logger.Debug("a subscription does not apply", "filter", sub.Filter, "user", s.h.opts.User, "error", err)
-		case !s.h.opts.Bridge.Stored(filter), i > 0 && sub.From != from:
+			s.h.opts.Logger.Debug("a subscription does not apply", "filter", sub.Filter, "user", s.user, "error", err)
+		case !s.h.opts.Bridge.Stored(filter), len(filters) > 0 && sub.From != from:
 			beside = append(beside, Subscription{filter, sub.From})
 		default:
 			filters, from = append(filters, filter), sub.From
@@ -214,9 +225,6 @@ func (s *Socket) connectSubscriptions() (filters []string, from string, beside [
 	}
 	return filters, from, beside
 }
-
-// claim is what a name in braces stands for.
-func (s *Socket) claim(name string) (string, bool) { return s.h.opts.User, name == "user" }
 
 // takenOver is told when another socket has resumed the session. This one
 // leaves, and tells its client, so that two that claim to be one do not take
@@ -235,6 +243,9 @@ func (s *Socket) end(deliberate bool) {
 	s.mu.Lock()
 	was := s.closed
 	s.closed = true
+	if s.expiry != nil {
+		s.expiry.Stop()
+	}
 	s.mu.Unlock()
 	if was {
 		return

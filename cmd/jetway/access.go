@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/config"
+	"github.com/jetway-io/jetway/gateway/auth"
+	"github.com/jetway-io/jetway/gateway/token"
+)
+
+// access is who may do what.
+type access struct {
+	policy   *auth.Policy
+	verifier *token.Verifier // nil takes no tokens
+}
+
+// newAccess makes it of the configuration. It must be closed.
+func newAccess(c *config.Config, logger *slog.Logger) (*access, error) {
+	a := &access{policy: &auth.Policy{Roles: make(map[string]bridge.Permissions), Logger: logger}}
+	for name, role := range c.Roles {
+		a.policy.Roles[name] = permissions(role)
+	}
+	if role, ok := c.Roles[c.Auth.Anonymous]; ok {
+		a.policy.Anonymous = forAnonymous(role)
+	}
+	if !c.Auth.Takes() {
+		return a, nil
+	}
+	o, err := verifierOptions(c, logger)
+	if err != nil {
+		return nil, err
+	}
+	if a.verifier, err = token.New(o); err != nil {
+		return nil, fmt.Errorf("auth.jwt: %w", err)
+	}
+	a.policy.Verifier = a.verifier
+	return a, nil
+}
+
+func (a *access) close() {
+	if a.verifier != nil {
+		a.verifier.Close()
+	}
+}
+
+func verifierOptions(c *config.Config, logger *slog.Logger) (token.Options, error) {
+	j := c.Auth.JWT
+	o := token.Options{Secret: []byte(j.Secret), JWKSURL: j.JWKSURL, Issuer: j.Issuer, Audience: j.Audience, Logger: logger}
+	if j.PublicKeyFile == "" {
+		return o, nil
+	}
+	text, err := os.ReadFile(j.PublicKeyFile)
+	if err != nil {
+		return o, fmt.Errorf("auth.jwt.public_key_file: %w", err)
+	}
+	o.PublicKey = text
+	return o, nil
+}
+
+// permissions are those of a role: templates.
+func permissions(role config.Role) bridge.Permissions {
+	return bridge.Permissions{Pub: role.Pub, Sub: role.Sub, Work: role.Work, Req: role.Req}
+}
+
+// forAnonymous fills in who a client without a token is. What needs anything
+// else of a token does not apply to it.
+func forAnonymous(role config.Role) *bridge.Permissions {
+	p := permissions(role).Expand(func(name string) (string, bool) { return auth.Anonymous, name == "user" }, nil)
+	return &p
+}
+
+// tokensOf says who signs the tokens that are taken, without a secret.
+func tokensOf(c *config.Config) string {
+	var of []string
+	for _, k := range []struct{ value, says string }{
+		{c.Auth.JWT.Secret, "a secret"}, {c.Auth.JWT.PublicKeyFile, c.Auth.JWT.PublicKeyFile}, {c.Auth.JWT.JWKSURL, config.MaskURL(c.Auth.JWT.JWKSURL)},
+	} {
+		if k.value != "" {
+			of = append(of, k.says)
+		}
+	}
+	return strings.Join(of, ", ")
+}
