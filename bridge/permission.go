@@ -17,6 +17,10 @@ type Permissions struct {
 	// Deny is what it may not do all the same. A subscription that could bring
 	// one denied event is refused as a whole: nothing is filtered at delivery.
 	Deny Denied
+
+	// History is how far back it may read; nil has no limit. A durable that
+	// exists goes on where it is.
+	History *History
 }
 
 // Denied are subject filters of what a client may not do. They win over what

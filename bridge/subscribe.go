@@ -61,6 +61,9 @@ func (c *Client) Subscribe(ctx context.Context, r SubscribeRequest, answer func(
 	if err != nil {
 		return err
 	}
+	if err := c.limit(ctx, at, r.From); err != nil {
+		return err
+	}
 	if r.As != "" {
 		done, err := c.bridge.openDurable(ctx, sub, r.As, at)
 		if err != nil {

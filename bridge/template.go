@@ -107,7 +107,7 @@ func (p Permissions) Expand(value func(name string) (v string, ok bool), skipped
 		}
 		return filters
 	}
-	return Permissions{Pub: list(p.Pub), Sub: list(p.Sub), Work: list(p.Work), Req: list(p.Req), Deny: p.Deny.expand(value)}
+	return Permissions{Pub: list(p.Pub), Sub: list(p.Sub), Work: list(p.Work), Req: list(p.Req), Deny: p.Deny.expand(value), History: p.History}
 }
 
 // expand puts the values in their places. What cannot be expanded denies more,
@@ -147,6 +147,7 @@ func (p Permissions) Union(q Permissions) Permissions {
 	}
 	return Permissions{
 		Pub: list(p.Pub, q.Pub), Sub: list(p.Sub, q.Sub), Work: list(p.Work, q.Work), Req: list(p.Req, q.Req),
-		Deny: Denied{Pub: list(p.Deny.Pub, q.Deny.Pub), Sub: list(p.Deny.Sub, q.Deny.Sub), Work: list(p.Deny.Work, q.Deny.Work), Req: list(p.Deny.Req, q.Deny.Req)},
+		Deny:    Denied{Pub: list(p.Deny.Pub, q.Deny.Pub), Sub: list(p.Deny.Sub, q.Deny.Sub), Work: list(p.Deny.Work, q.Deny.Work), Req: list(p.Deny.Req, q.Deny.Req)},
+		History: deeper(&p, &q),
 	}
 }

@@ -114,6 +114,20 @@ type JWT struct {
 // token "{user}" stands for the name of the user.
 type Role struct {
 	Pub, Sub, Work, Req []string
+	Deny                Denied
+	History             History
+}
+
+// Denied is what the holders of a role may not do, whatever else allows it.
+type Denied struct {
+	Pub, Sub, Work, Req []string
+}
+
+// History is how far back the holders of a role may read.
+type History struct {
+	Limited bool // false: as far as the streams keep
+	Age     time.Duration
+	Events  int64
 }
 
 // SocketIO is the endpoint for Socket.IO clients.

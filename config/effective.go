@@ -142,6 +142,18 @@ func (c *Config) rolesNode() *yaml.Node {
 	for _, name := range sortedRoles(c.Roles) {
 		r := c.Roles[name]
 		n := pairs("pub", flowList(r.Pub), "sub", flowList(r.Sub), "work", flowList(r.Work), "req", flowList(r.Req))
+		deny := &yaml.Node{Kind: yaml.MappingNode, Style: yaml.FlowStyle}
+		for _, list := range roleLists {
+			if denied := *r.list("deny." + list); len(denied) > 0 {
+				deny.Content = append(deny.Content, text(list), flowList(denied))
+			}
+		}
+		if len(deny.Content) > 0 {
+			n.Content = append(n.Content, text("deny"), deny)
+		}
+		if r.History.Limited {
+			n.Content = append(n.Content, text("history"), text(r.History.String()))
+		}
 		key := text(name)
 		if o, ok := c.origins["roles."+name]; ok {
 			key.HeadComment = o.String()

@@ -26,6 +26,8 @@ const (
 	// Subscriptions are what clients are subscribed to on connect.
 	Subscriptions Kind = "list of subscriptions"
 	Mappings      Kind = "list of mappings"
+	Denials       Kind = "lists by name"
+	Depth         Kind = "duration, or N events"
 )
 
 // Key is one entry of the configuration.
@@ -171,6 +173,10 @@ var keys = []Key{
 		Doc: "subject filters of queues that may be worked on"},
 	{Path: "roles.<name>.req", Kind: List, Default: "[]",
 		Doc: "subject filters that requests may be sent to"},
+	{Path: "roles.<name>.deny", Kind: Denials, Default: "{}",
+		Doc: "what the role's holders may not do, even if another role allows it: {pub, sub, work, req}, lists of subject filters; a subscription that could bring a denied event is refused as a whole"},
+	{Path: "roles.<name>.history", Kind: Depth, Default: "unlimited",
+		Doc: "how far back its holders may read: a duration, such as 24h, a number, such as 1000 events, of each stream, or unlimited; 0: nothing stored before; of several roles the deepest"},
 	{Path: "socketio.path", Kind: Text, Default: "/socket.io/", field: func(c *Config) any { return &c.SocketIO.Path },
 		Doc: `where Socket.IO clients connect; begins and ends with a slash; "" turns Socket.IO off`},
 	{Path: "socketio.recovery", Kind: Choice, Default: RecoveryTrailing, choices: []string{RecoveryTrailing, RecoveryEvent, RecoveryOff}, field: func(c *Config) any { return &c.SocketIO.Recovery },

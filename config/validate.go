@@ -139,7 +139,7 @@ func (c *Config) validateRoles(ps *problems) {
 			ps.add(c.at(path), "", "role %q: %s", name, because(err))
 		}
 		r := c.Roles[name]
-		for _, field := range roleFields {
+		for _, field := range append(slices.Clone(roleLists), denyLists()...) {
 			for _, filter := range *r.list(field) {
 				if msg := badPermission(filter); msg != "" {
 					ps.add(c.at(path+"."+field), path+"."+field, "%q: %s", filter, msg)
@@ -153,6 +153,15 @@ func (c *Config) validateRoles(ps *problems) {
 				strings.Join(sortedRoles(c.Roles), ", "))
 		}
 	}
+}
+
+// denyLists are the names of the lists of what a role denies.
+func denyLists() []string {
+	var names []string
+	for _, list := range roleLists {
+		names = append(names, "deny."+list)
+	}
+	return names
 }
 
 // badPermission says why a text is no subject filter of a role, "" if it is.

@@ -63,7 +63,11 @@ func verifierOptions(c *config.Config, logger *slog.Logger) (token.Options, erro
 
 // permissions are those of a role: templates.
 func permissions(role config.Role) bridge.Permissions {
-	return bridge.Permissions{Pub: role.Pub, Sub: role.Sub, Work: role.Work, Req: role.Req}
+	p := bridge.Permissions{Pub: role.Pub, Sub: role.Sub, Work: role.Work, Req: role.Req, Deny: bridge.Denied(role.Deny)}
+	if h := role.History; h.Limited {
+		p.History = &bridge.History{Age: h.Age, Events: uint64(h.Events)}
+	}
+	return p
 }
 
 // forAnonymous fills in who a client without a token is. What needs anything
