@@ -73,6 +73,7 @@ working directory if it is there, then from JETWAY_ variables, then from flags.`
 		newWorkCmd(m),
 		newReqCmd(m),
 		newDeadCmd(m),
+		newTokenCmd(m),
 		newCheckCmd(m),
 		newConfigCmd(m),
 		newVersionCmd(m),

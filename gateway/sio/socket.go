@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -274,12 +273,6 @@ func (s *Socket) refilter(filters []string) error {
 		})
 	}
 	return nil
-}
-
-// nextSID names a subscription that is in the bundle.
-func (s *Socket) nextSID() string {
-	s.lastSID++
-	return "b" + strconv.Itoa(s.lastSID)
 }
 
 // randomID is the public name of a socket.
