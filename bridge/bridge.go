@@ -83,6 +83,7 @@ type Bridge struct {
 	sessions  map[string]*Session // by key, those that clients here hold
 	listeners map[string]*listener
 	gone      map[*Stream]*time.Timer // streams that were deleted
+	revoked   func(Revocation)        // nil: nobody wants to know
 }
 
 // New makes a bridge over a broker. It does nothing until Start.

@@ -50,8 +50,12 @@ func (d *durable) announce() {
 
 // heard handles what a gateway signals.
 func (b *Bridge) heard(name string, data []byte) {
-	if name == signalSession {
+	switch name {
+	case signalSession:
 		b.heardSession(data)
+		return
+	case signalRevoke:
+		b.heardRevoke(data)
 		return
 	}
 	if name != signalDurable || len(data) < stampBytes {

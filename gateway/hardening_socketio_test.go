@@ -1,16 +1,21 @@
 package gateway_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/gorilla/websocket"
 
 	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/bridge/memory"
 	"github.com/jetway-io/jetway/gateway"
 	"github.com/jetway-io/jetway/gateway/auth"
 	"github.com/jetway-io/jetway/gateway/sio"
@@ -206,4 +211,86 @@ func TestA09SocketIO(t *testing.T) {
 	c.want(`433[{"ok":false,"code":"unauthenticated"`)
 	c.send(`424["jetway:auth",{"auth":"bob"}]`)
 	c.closes()
+}
+
+// storing is a broker that keeps sessions.
+type storing struct {
+	*memory.Broker
+	mu       sync.Mutex
+	sessions map[string][]byte
+	revision uint64
+}
+
+func (s *storing) SaveSession(_ context.Context, key string, record []byte, _ uint64) (uint64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sessions[key] = bytes.Clone(record)
+	s.revision++
+	return s.revision, nil
+}
+
+func (s *storing) LoadSession(_ context.Context, key string) ([]byte, uint64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if record, ok := s.sessions[key]; ok {
+		return record, s.revision, nil
+	}
+	return nil, 0, &bridge.Error{Code: bridge.CodeNotFound, Msg: "no such session"}
+}
+
+func (s *storing) DropSession(_ context.Context, key string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sessions, key)
+	return nil
+}
+
+// A11, A12: the id of a session is a secret of 128 bits, which no log has, and
+// of no use to another user.
+func TestA11(t *testing.T) {
+	var log syncBuffer
+	o := stockOptions(guarded(t))
+	o.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	o.Bridge, o.Listen = nil, "127.0.0.1:0"
+	broker, err := memory.New(memory.Options{Streams: []memory.Stream{{Name: "EVENTS", Subjects: []string{"events.>"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(broker.Close)
+	o.Bridge = bridge.New(&storing{Broker: broker, sessions: map[string][]byte{}}, bridge.Options{Logger: o.Logger})
+	s, err := gateway.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.Start(t.Context()), o.Bridge.Start(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(s.Stop(context.Background()), o.Bridge.Stop(context.Background())); err != nil {
+			t.Error(err)
+		}
+	})
+	join := func(user, pid string) (c stockClient, told map[string]string) {
+		c = dialStock(t, s, nil)
+		payload, _ := json.Marshal(map[string]string{"token": sign(t, user, "chat"), "pid": pid, "offset": "0"}) // texts marshal
+		c.send("40" + string(payload))
+		if err := json.Unmarshal([]byte(c.want("40")[2:]), &told); err != nil {
+			t.Fatal(err)
+		}
+		return c, told
+	}
+	c, ann := join("ann", "")
+	if len(ann["pid"]) < 22 || ann["pid"] == ann["sid"] {
+		t.Fatalf("the ids are %v", ann)
+	}
+	c.c.Close()
+	if _, bob := join("bob", ann["pid"]); bob["pid"] == ann["pid"] || bob["sid"] == ann["sid"] {
+		t.Errorf("bob has ann's session: %v", bob)
+	}
+	if _, again := join("ann", ann["pid"]); again["pid"] != ann["pid"] || again["sid"] != ann["sid"] {
+		t.Errorf("ann has lost her session: %v, was %v", again, ann)
+	}
+	if strings.Contains(log.String(), ann["pid"]) {
+		t.Error("the id is in the log")
+	}
 }

@@ -93,3 +93,19 @@ func (s *Server) authRefused(why auth.Reason) {
 		n.Add(1)
 	}
 }
+
+// revoke ends the sessions of a user that are not to be here any more.
+func (s *Server) revoke(r bridge.Revocation) {
+	n := 0
+	s.mu.Lock()
+	for one := range s.sessions {
+		if one.Revoke(r) {
+			n++
+		}
+	}
+	s.mu.Unlock()
+	if s.stock != nil {
+		n += s.stock.handler.Revoke(r)
+	}
+	s.logger.Info("sessions were revoked", "user", r.User, "before", r.Before, "sessions", n)
+}

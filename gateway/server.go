@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/gateway/auth"
 	"github.com/jetway-io/jetway/gateway/websock"
 )
@@ -30,6 +31,10 @@ const (
 type session interface {
 	Run()                         // until the client is gone
 	Shutdown(ctx context.Context) // returns when Run has
+
+	// Revoke ends the session if the revocation is about it, and reports
+	// whether it is. It returns at once.
+	Revoke(r bridge.Revocation) bool
 }
 
 // Server accepts clients. Its life is [New], [Server.Start], [Server.Stop].
@@ -90,6 +95,7 @@ func New(opts Options) (*Server, error) {
 		// HTTP/1.1 only: a WebSocket handshake needs the connection itself.
 		s.listener = tls.NewListener(s.listener, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
 	}
+	opts.Bridge.OnRevoke(s.revoke)
 	if opts.AdminListen != "" {
 		if s.admin, err = listen(opts.AdminListen, "admin.listen"); err != nil {
 			return nil, errors.Join(err, s.listener.Close())

@@ -40,6 +40,7 @@ type SocketIO struct {
 // stock is the endpoint while it runs.
 type stock struct {
 	server  *engineio.Server
+	handler *sio.Handler
 	conns   *socketio.Conns
 	forward *sio.Forwarder // nil without other gateways
 	stop    func()         // ends forward
@@ -65,7 +66,7 @@ func newStock(s *Server) (*stock, error) {
 	}
 	conn := handler.ConnOptions()
 	conn.ConnectTimeout, conn.MaxBytes = o.ConnectTimeout, s.opts.MaxMessageBytes
-	st := &stock{gateway: s, conns: socketio.NewConns(conn)}
+	st := &stock{gateway: s, handler: handler, conns: socketio.NewConns(conn)}
 	options := engineio.Options{
 		Handler: st, Logger: s.logger, Wire: &s.wire, AllowRequest: st.allow, Refused: st.refused,
 		PingInterval: o.PingInterval, PingTimeout: o.PingTimeout, UpgradeTimeout: o.UpgradeTimeout,

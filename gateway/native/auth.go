@@ -17,7 +17,7 @@ const earlyBytes = 4 << 10
 // handshake brought.
 func (s *Session) await() {
 	if s.who != nil {
-		s.until(s.who.Expires)
+		s.known(s.who)
 		return
 	}
 	s.conn.SetMaxMessageBytes(earlyBytes)
@@ -73,8 +73,7 @@ func (s *Session) become(f *Frame, id *auth.Identity) error {
 
 // identified notes who the client is, and answers its auth.
 func (s *Session) identified(f *Frame, id *auth.Identity) {
-	s.who = id
-	s.until(id.Expires)
+	s.known(id)
 	s.text(func(dst []byte) []byte { return AppendIdentity(dst, f.Ref(), id.User, id.Expires) })
 }
 
@@ -98,6 +97,15 @@ func (s *Session) auth(f *Frame) error {
 	s.client.SetPermissions(id.Permissions)
 	s.identified(f, id)
 	return nil
+}
+
+// known notes who the client is from now on.
+func (s *Session) known(id *auth.Identity) {
+	s.who = id
+	s.mu.Lock()
+	s.issued, s.since = id.Issued, time.Now()
+	s.mu.Unlock()
+	s.until(id.Expires)
 }
 
 // until has the session end at a moment; never if it is zero.
@@ -143,8 +151,20 @@ func (s *Session) turnAway(err error) {
 }
 
 // Revoke ends the session of a user that is not to be here any more.
-func (s *Session) Revoke() {
-	s.expel(websock.CodeUnauthenticated, auth.Revoked, "the session was revoked")
+func (s *Session) Revoke(r bridge.Revocation) bool {
+	s.mu.Lock()
+	covered := !s.closed && r.Covers(s.client.User(), s.issued, s.since)
+	if covered {
+		s.tasks.Add(1)
+	}
+	s.mu.Unlock()
+	if covered {
+		go func() {
+			defer s.tasks.Done()
+			s.expel(websock.CodeUnauthenticated, auth.Revoked, "the session was revoked")
+		}()
+	}
+	return covered
 }
 
 // expel ends the session from another goroutine than Run's. What the client

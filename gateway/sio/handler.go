@@ -11,7 +11,12 @@ import (
 )
 
 // Handler makes sockets of what clients join. It is a [socketio.ConnHandler].
-type Handler struct{ opts Options }
+type Handler struct {
+	opts Options // static
+
+	mu      sync.Mutex
+	sockets map[*Socket]struct{} // those that have not ended
+}
 
 var _ socketio.ConnHandler = (*Handler)(nil)
 
@@ -21,7 +26,7 @@ func New(o Options) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Handler{o}, nil
+	return &Handler{opts: o, sockets: make(map[*Socket]struct{})}, nil
 }
 
 // ConnOptions returns the options of connections for this handler.

@@ -78,6 +78,9 @@ func (s *Socket) permit(id *auth.Identity) error {
 		}
 	}
 	s.id = id
+	s.mu.Lock()
+	s.issued, s.since = id.Issued, time.Now()
+	s.mu.Unlock()
 	s.client.SetPermissions(id.Permissions)
 	for _, filter := range gone {
 		for sid, of := range s.named {
@@ -114,4 +117,22 @@ func (s *Socket) expire() {
 		s.h.opts.AuthRefused(auth.RanOut)
 		s.conn.Close()
 	}
+}
+
+// Revoke closes the connections of a user that is not to be here any more, and
+// returns how many sockets that are. It returns at once.
+func (h *Handler) Revoke(r bridge.Revocation) (n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for s := range h.sockets {
+		s.mu.Lock()
+		covered := !s.closed && r.Covers(s.user, s.issued, s.since)
+		s.mu.Unlock()
+		if covered {
+			n++
+			h.opts.AuthRefused(auth.Revoked)
+			time.AfterFunc(0, s.conn.Close) // it takes what is held here
+		}
+	}
+	return n
 }

@@ -38,6 +38,8 @@ type Socket struct {
 	closed  bool
 	expiry  *time.Timer // closes the connection at the end of the token; nil without
 	expires time.Time
+	issued  time.Time // of the token; zero if it does not say
+	since   time.Time // when the client joined
 }
 
 // handshake is what the client's CONNECT says, of what Jetway understands.
@@ -78,7 +80,7 @@ func (k handshake) offset() string {
 
 // newSocket makes the bridge's client. Nothing is written to it before begin.
 func (h *Handler) newSocket(c *socketio.Conn, namespace string, id *auth.Identity) *Socket {
-	s := &Socket{h: h, conn: c, namespace: namespace, user: id.User, id: id, named: make(map[string]string),
+	s := &Socket{h: h, conn: c, namespace: namespace, user: id.User, id: id, issued: id.Issued, named: make(map[string]string),
 		limit: rate.NewLimiter(rate.Limit(h.opts.PublishRate), int(h.opts.PublishRate)+1)}
 	s.encoder = newEncoder(s)
 	s.client = h.opts.Bridge.Connect(bridge.ClientOptions{
@@ -89,6 +91,10 @@ func (h *Handler) newSocket(c *socketio.Conn, namespace string, id *auth.Identit
 		MaxSubscriptions: h.opts.MaxSubscriptions,
 		Failed:           func(error) { c.Close() },
 	})
+	s.since = time.Now()
+	h.mu.Lock()
+	h.sockets[s] = struct{}{}
+	h.mu.Unlock()
 	s.until(id.Expires)
 	return s
 }
@@ -249,6 +255,9 @@ func (s *Socket) end(deliberate bool) {
 	if was {
 		return
 	}
+	s.h.mu.Lock()
+	delete(s.h.sockets, s)
+	s.h.mu.Unlock()
 	s.client.Close()
 	switch {
 	case s.session == nil:
