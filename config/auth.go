@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/jetway-io/jetway/bridge"
 )
 
 // minSecretBytes is what RFC 7518 section 3.2 wants of an HS256 secret.
@@ -24,14 +26,49 @@ func (c *Config) validateAuth(ps *problems) {
 			ps.add(c.at("auth.jwt.jwks_url"), "auth.jwt.jwks_url", "is not a URL of a key set: write https://issuer.example/.well-known/jwks.json")
 		}
 	}
-	for _, k := range []struct{ key, value string }{
-		{"auth.jwt.issuer", j.Issuer}, {"auth.jwt.audience", j.Audience}, {"auth.cookie", c.Auth.Cookie}, {"auth.query", c.Auth.Query},
+	for _, k := range []struct {
+		key, value string
+		on         bool
+	}{
+		{"auth.jwt.issuer", j.Issuer, j.On()}, {"auth.jwt.audience", j.Audience, j.On()},
+		{"auth.cookie", c.Auth.Cookie, c.Auth.Takes()}, {"auth.query", c.Auth.Query, c.Auth.Takes()},
 	} {
-		if k.value != "" && !c.Auth.Takes() {
+		if k.value != "" && !k.on {
 			ps.add(c.at(k.key), k.key, "is about tokens, and none are taken: set auth.jwt.secret, .public_key_file or .jwks_url, or remove this")
 		}
 	}
+	c.validateCallout(ps)
 	c.validateSources(ps)
+}
+
+// validateCallout keeps the subject on which tokens travel out of the reach of
+// clients: who could subscribe to it would read them, and answer.
+func (c *Config) validateCallout(ps *problems) {
+	const key = "auth.callout"
+	subject := c.Auth.Callout
+	if subject == "" {
+		return
+	}
+	if err := bridge.ValidSubject(subject); err != nil {
+		ps.add(c.at(key), key, "%q: %s", subject, because(err))
+		return
+	}
+	if strings.HasPrefix(subject, "jetway.ctl.") || strings.HasPrefix(subject, "$") || strings.HasPrefix(subject, "_INBOX.") {
+		ps.add(c.at(key), key, "%q belongs to NATS or to gateways: write another, such as jetway.auth", subject)
+		return
+	}
+	if bridge.Reserved(subject) {
+		return
+	}
+	for _, name := range sortedRoles(c.Roles) {
+		r := c.Roles[name]
+		for _, filter := range slices.Concat(r.Pub, r.Sub, r.Work, r.Req) {
+			if bridge.Overlap(anyUser(filter), subject) {
+				ps.add(c.at(key), key, "%q is in reach of the role %q, whose holders could read the tokens of others: write a subject that no client can reach, such as jetway.auth", subject, name)
+				return
+			}
+		}
+	}
 }
 
 // validateSources checks where tokens are taken from.

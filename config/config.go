@@ -91,6 +91,7 @@ type Queues struct {
 // is.
 type Auth struct {
 	JWT       JWT
+	Callout   string // a NATS subject; "": nobody is asked
 	Cookie    string // name; "": tokens are not taken from cookies
 	Query     string // name of a parameter; "": tokens are not taken from URLs
 	Anonymous string // a name in Roles; "": such clients are refused
@@ -98,8 +99,11 @@ type Auth struct {
 
 // Takes reports whether tokens are taken at all.
 func (a Auth) Takes() bool {
-	return a.JWT.Secret != "" || a.JWT.PublicKeyFile != "" || a.JWT.JWKSURL != ""
+	return a.Callout != "" || a.JWT.On()
 }
+
+// On reports whether there are keys to verify tokens with.
+func (j JWT) On() bool { return j.Secret != "" || j.PublicKeyFile != "" || j.JWKSURL != "" }
 
 // JWT says which JSON Web Tokens are good.
 type JWT struct {

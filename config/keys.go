@@ -157,6 +157,8 @@ var keys = []Key{
 		Doc: `what the claim "iss" must be; empty: anything`},
 	{Path: "auth.jwt.audience", Kind: Text, field: func(c *Config) any { return &c.Auth.JWT.Audience },
 		Doc: `what the claim "aud" must be or have in its list; empty: anything`},
+	{Path: "auth.callout", Kind: Text, field: func(c *Config) any { return &c.Auth.Callout },
+		Doc: "NATS subject of a service that decides about clients with a token, such as jetway.auth; no role may reach it; empty: none"},
 	{Path: "auth.cookie", Kind: Text, field: func(c *Config) any { return &c.Auth.Cookie },
 		Doc: "name of the cookie that may carry the token; taken only from pages of the server's own origin or of allowed_origins; empty: none"},
 	{Path: "auth.query", Kind: Text, field: func(c *Config) any { return &c.Auth.Query },
@@ -253,7 +255,7 @@ const defaultRoles = `{` +
 
 // later are keys that are documented and belong to later releases. They get a
 // sentence of their own: nobody should look for a typing error.
-var later = []string{"auth.callout", "nats.embedded.cluster"}
+var later = []string{"nats.embedded.cluster"}
 
 // keyAt returns the key with this path.
 func keyAt(path string) (Key, bool) {

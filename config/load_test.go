@@ -137,7 +137,7 @@ func TestProblemsOutsideTheFile(t *testing.T) {
 	}{
 		{name: "unknown variable", env: []string{"JETWAY_LISTNE=x"}, want: `JETWAY_LISTNE: sets no known key: did you mean JETWAY_LISTEN?`},
 		{name: "level left out", env: []string{"JETWAY_STORE_DIR=x"}, want: `JETWAY_STORE_DIR: sets no known key: did you mean JETWAY_NATS_EMBEDDED_STORE_DIR?`},
-		{name: "of a later release", env: []string{"JETWAY_AUTH_CALLOUT=x"}, want: `JETWAY_AUTH_CALLOUT: "auth.callout" is not available in this release: unset it`},
+		{name: "of a later release", env: []string{"JETWAY_NATS_EMBEDDED_CLUSTER_NAME=x"}, want: `JETWAY_NATS_EMBEDDED_CLUSTER_NAME: "nats.embedded.cluster" is not available in this release: unset it`},
 		{name: "bad value", env: []string{"JETWAY_DRAIN=10"}, want: `JETWAY_DRAIN: drain: "10" is not a duration: write a number with ms, s, m, h or d, such as 30s or 7d`},
 		{name: "bad flag", args: []string{"--drain=10"}, want: `--drain: "10" is not a duration: write a number with ms, s, m, h or d, such as 30s or 7d`},
 		{name: "empty number", env: []string{"JETWAY_LOG_MAX_MESSAGES="}, want: `JETWAY_LOG_MAX_MESSAGES: log.max_messages: "" is not a whole number: write digits only, such as 1000`},
@@ -218,7 +218,7 @@ func TestFlagHint(t *testing.T) {
 	flags(t).VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
 	for name, want := range map[string]string{
 		"listn": ": did you mean --listen?", "store-dir": ": did you mean --nats.embedded.store_dir?",
-		"auth.callout": `: "auth.callout" is not available in this release`, "socketio.pth": ": did you mean --socketio.path?", "queues.leas": ": did you mean --queues.lease?", "conifg": ": did you mean --config?", "zzzzzzzz": "",
+		"nats.embedded.cluster.name": `: "nats.embedded.cluster" is not available in this release`, "socketio.pth": ": did you mean --socketio.path?", "queues.leas": ": did you mean --queues.lease?", "conifg": ": did you mean --config?", "zzzzzzzz": "",
 	} {
 		if got := config.FlagHint(name, known); got != want {
 			t.Errorf("%s: got %q, want %q", name, got, want)

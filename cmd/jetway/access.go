@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -19,7 +20,7 @@ type access struct {
 }
 
 // newAccess makes it of the configuration. It must be closed.
-func newAccess(c *config.Config, logger *slog.Logger) (*access, error) {
+func newAccess(c *config.Config, b *bridge.Bridge, logger *slog.Logger) (*access, error) {
 	a := &access{policy: &auth.Policy{Roles: make(map[string]bridge.Permissions), Logger: logger}}
 	for name, role := range c.Roles {
 		a.policy.Roles[name] = permissions(role)
@@ -27,7 +28,10 @@ func newAccess(c *config.Config, logger *slog.Logger) (*access, error) {
 	if role, ok := c.Roles[c.Auth.Anonymous]; ok {
 		a.policy.Anonymous = forAnonymous(role)
 	}
-	if !c.Auth.Takes() {
+	if c.Auth.Callout != "" {
+		a.policy.Callout = callout(b, c.Auth.Callout)
+	}
+	if !c.Auth.JWT.On() {
 		return a, nil
 	}
 	o, err := verifierOptions(c, logger)
@@ -61,6 +65,27 @@ func verifierOptions(c *config.Config, logger *slog.Logger) (token.Options, erro
 	return o, nil
 }
 
+// callout asks the service on a subject.
+func callout(b *bridge.Bridge, subject string) func(context.Context, []byte) ([]byte, error) {
+	type result struct {
+		e   *bridge.Event
+		err error
+	}
+	return func(ctx context.Context, question []byte) ([]byte, error) {
+		done := make(chan result, 1)
+		b.Ask(bridge.Request{Subject: subject, Data: question, Wait: auth.CalloutTimeout}, func(e *bridge.Event, err error) { done <- result{e, err} })
+		select {
+		case r := <-done:
+			if r.err != nil {
+				return nil, r.err
+			}
+			return r.e.Data, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
 // permissions are those of a role: templates.
 func permissions(role config.Role) bridge.Permissions {
 	p := bridge.Permissions{Pub: role.Pub, Sub: role.Sub, Work: role.Work, Req: role.Req, Deny: bridge.Denied(role.Deny)}
@@ -81,7 +106,7 @@ func forAnonymous(role config.Role) *bridge.Permissions {
 func tokensOf(c *config.Config) string {
 	var of []string
 	for _, k := range []struct{ value, says string }{
-		{c.Auth.JWT.Secret, "a secret"}, {c.Auth.JWT.PublicKeyFile, c.Auth.JWT.PublicKeyFile}, {c.Auth.JWT.JWKSURL, config.MaskURL(c.Auth.JWT.JWKSURL)},
+		{c.Auth.Callout, "what " + c.Auth.Callout + " decides"}, {c.Auth.JWT.Secret, "a secret"}, {c.Auth.JWT.PublicKeyFile, c.Auth.JWT.PublicKeyFile}, {c.Auth.JWT.JWKSURL, config.MaskURL(c.Auth.JWT.JWKSURL)},
 	} {
 		if k.value != "" {
 			of = append(of, k.says)

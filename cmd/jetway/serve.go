@@ -102,7 +102,7 @@ func (s *service) start(ctx context.Context) (err error) {
 			ResumeGrace: s.config.Queues.ResumeGrace,
 		},
 	})
-	if s.access, err = newAccess(s.config, s.logger); err != nil {
+	if s.access, err = newAccess(s.config, s.bridge, s.logger); err != nil {
 		return err
 	}
 	o, err := gatewayOptions(s.config, s.bridge, s.logger)
@@ -308,9 +308,9 @@ func (s *service) announce(m *Main) {
 	}
 	switch {
 	case c.Auth.Takes():
-		line("tokens", "JSON Web Tokens, of %s", tokensOf(c))
+		line("tokens", "of %s", tokensOf(c))
 	case c.Auth.Anonymous == "":
-		line("open to", "nobody: auth.anonymous is empty, and no tokens are taken (auth.jwt)")
+		line("open to", "nobody: auth.anonymous is empty, and no tokens are taken (auth.jwt, auth.callout)")
 	}
 }
 

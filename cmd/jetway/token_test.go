@@ -3,8 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"strings"
 	"testing"
+
+	"github.com/nats-io/nats.go"
 )
 
 const testSecret = "0123456789abcdef0123456789abcdef"
@@ -50,7 +53,7 @@ func TestTokens(t *testing.T) {
 		served <- m.Run(ctx, []string{"--listen", "127.0.0.1:0", "--admin.listen", "", "--nats.embedded.listen", ""})
 	}()
 	url := server.find(t, `clients +(ws://\S+)`)
-	server.find(t, `tokens +JSON Web Tokens, of a secret`)
+	server.find(t, `tokens +of a secret`)
 	command := func(token string, args ...string) (code int, stdout, stderr string) {
 		var out, problems bytes.Buffer
 		m := &Main{Stdin: strings.NewReader(""), Stdout: &out, Stderr: &problems, Env: append([]string{"JETWAY_URL=" + url, "JETWAY_TOKEN=" + token}, env...)}
@@ -90,5 +93,54 @@ func TestTokens(t *testing.T) {
 	}
 	if strings.Contains(errs.text.String(), ann[:30]) {
 		t.Errorf("the token is in the log: %s", errs.text.String())
+	}
+}
+
+// A service decides, over NATS; without an answer nobody is let in.
+func TestCallout(t *testing.T) {
+	t.Chdir(t.TempDir())
+	ctx, stop := context.WithCancel(t.Context())
+	server, errs := newScreen(), newScreen()
+	served := make(chan int, 1)
+	go func() {
+		m := &Main{Stdout: server, Stderr: errs, Env: []string{"JETWAY_AUTH_CALLOUT=jetway.auth"}}
+		served <- m.Run(ctx, []string{"--listen", "127.0.0.1:0", "--admin.listen", "", "--nats.embedded.listen", "127.0.0.1:0"})
+	}()
+	url := server.find(t, `clients +(ws://\S+)`)
+	nc, err := nats.Connect(server.find(t, `nats +(nats://\S+)`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	publish := func(token string) (code int, problems string) {
+		var errs bytes.Buffer
+		m := &Main{Stdin: strings.NewReader(""), Stdout: new(bytes.Buffer), Stderr: &errs, Env: []string{"JETWAY_URL=" + url, "JETWAY_TOKEN=" + token}}
+		return m.Run(ctx, []string{"pub", "events.a", "1"}), errs.String()
+	}
+	if code, problems := publish("ann's"); code != exitFailed || !strings.Contains(problems, "503") {
+		t.Errorf("without a service: %d, %s", code, problems)
+	}
+	_, err = nc.Subscribe("jetway.auth", func(m *nats.Msg) {
+		answer := `{"refuse":"who are you?"}`
+		if strings.Contains(string(m.Data), `"token":"ann's"`) {
+			answer = `{"user":"ann","permissions":{"pub":["events.>"]}}`
+		}
+		_ = m.Respond([]byte(answer)) // the gateway is there
+	})
+	if err := errors.Join(err, nc.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	if code, problems := publish("ann's"); code != exitDone {
+		t.Errorf("ann: %d, %s", code, problems)
+	}
+	if code, problems := publish("bob's"); code != exitFailed || !strings.Contains(problems, "403") {
+		t.Errorf("bob: %d, %s", code, problems)
+	}
+	stop()
+	if code := <-served; code != exitDone {
+		t.Errorf("serve: exit code %d: %s", code, errs.text.String())
+	}
+	if strings.Contains(errs.text.String(), "ann's") {
+		t.Errorf("a token is in the log: %s", errs.text.String())
 	}
 }

@@ -43,6 +43,10 @@ type Identity struct {
 	Expires     time.Time // zero is never
 	Issued      time.Time // of the token, for revocations; zero if it does not say
 
+	// Subscribe are filters, which may be templates, that a Socket.IO client is
+	// subscribed to when it connects, as far as it may.
+	Subscribe []string
+
 	// Value is what a name in a template stands for; nil knows {user} alone.
 	Value func(name string) (value string, ok bool)
 }

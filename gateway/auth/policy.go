@@ -21,10 +21,15 @@ var _ Verifier = (*token.Verifier)(nil)
 // Policy lets in who has a good token, with what its roles and the token itself
 // allow, and, perhaps, who has none. Static after construction.
 type Policy struct {
-	Verifier  Verifier                      // nil takes no tokens
-	Roles     map[string]bridge.Permissions // of templates, by name
-	Anonymous *bridge.Permissions           // what clients without a token may do; nil refuses them
-	Logger    *slog.Logger                  // nil discards
+	Verifier Verifier                      // nil takes no tokens
+	Roles    map[string]bridge.Permissions // of templates, by name
+
+	// Callout asks a service, which decides about clients with a token: by the
+	// token itself, or, with a Verifier, by who it is of. Nil asks nobody.
+	Callout func(ctx context.Context, question []byte) (answer []byte, err error)
+
+	Anonymous *bridge.Permissions // what clients without a token may do; nil refuses them
+	Logger    *slog.Logger        // nil discards
 }
 
 var _ Authenticator = (*Policy)(nil)
@@ -33,7 +38,7 @@ var _ Authenticator = (*Policy)(nil)
 func (p *Policy) Open() bool { return p.Anonymous != nil }
 
 // Takes implements [Authenticator].
-func (p *Policy) Takes() bool { return p.Verifier != nil }
+func (p *Policy) Takes() bool { return p.Verifier != nil || p.Callout != nil }
 
 // Authenticate implements [Authenticator].
 func (p *Policy) Authenticate(ctx context.Context, c Credentials) (*Identity, error) {
@@ -42,24 +47,34 @@ func (p *Policy) Authenticate(ctx context.Context, c Credentials) (*Identity, er
 		return nil, Refuse(NoToken, "the token is empty", "send one, or nothing at all")
 	case c.Token == "":
 		return p.anonymous()
-	case p.Verifier == nil:
-		return nil, Refuse(NoTokens, "no tokens are taken here", "connect without one, or have auth.jwt configured")
+	case !p.Takes():
+		return nil, Refuse(NoTokens, "no tokens are taken here", "connect without one, or have auth.jwt or auth.callout configured")
 	}
-	who, err := p.Verifier.Verify(ctx, c.Token)
-	if err != nil {
-		return nil, err
+	var who *token.Identity
+	if p.Verifier != nil {
+		var err error
+		if who, err = p.Verifier.Verify(ctx, c.Token); err != nil {
+			return nil, err
+		}
 	}
-	perms := who.Permissions(p.Roles, func(template string, err error) {
+	if p.Callout != nil {
+		return p.callout(ctx, c, who)
+	}
+	return &Identity{User: who.User, Permissions: p.permissions(who), Expires: who.Expires, Issued: issued(who), Value: who.Value}, nil
+}
+
+// permissions are those of somebody's roles and own grants.
+func (p *Policy) permissions(who *token.Identity) bridge.Permissions {
+	return who.Permissions(p.Roles, func(template string, err error) {
 		p.logger().Debug("a filter does not apply", "filter", template, "user", who.User, "error", err)
 	})
-	return &Identity{User: who.User, Permissions: perms, Expires: who.Expires, Issued: issued(who), Value: who.Value}, nil
 }
 
 func (p *Policy) anonymous() (*Identity, error) {
 	if p.Anonymous == nil {
 		hint := `send {"auth":TOKEN}, or Authorization: Bearer in the handshake`
-		if p.Verifier == nil {
-			hint = "clients without one must be let in (auth.anonymous), or tokens taken (auth.jwt)"
+		if !p.Takes() {
+			hint = "clients without one must be let in (auth.anonymous), or tokens taken (auth.jwt, auth.callout)"
 		}
 		return nil, Refuse(NoToken, "a token is needed", hint)
 	}

@@ -214,7 +214,11 @@ func (s *Socket) enter(ctx context.Context, sid string, filters []string, at bri
 // connectSubscriptions are the filters that each client is subscribed to, from
 // where if that is the same for all, and those that stand by themselves.
 func (s *Socket) connectSubscriptions() (filters []string, from string, beside []Subscription) {
-	for _, sub := range s.h.opts.Subscribe {
+	wanted := slices.Clone(s.h.opts.Subscribe)
+	for _, filter := range s.id.Subscribe {
+		wanted = append(wanted, Subscription{Filter: filter})
+	}
+	for _, sub := range wanted {
 		filter, err := bridge.ExpandFilter(sub.Filter, s.id.Claim)
 		if err == nil && len(s.id.Permissions.Allowed([]string{filter})) == 0 {
 			err = errNotAllowed
@@ -222,6 +226,7 @@ func (s *Socket) connectSubscriptions() (filters []string, from string, beside [
 		switch {
 		case err != nil:
 			s.h.opts.Logger.Debug("a subscription does not apply", "filter", sub.Filter, "user", s.user, "error", err)
+		case slices.Contains(filters, filter): // twice
 		case !s.h.opts.Bridge.Stored(filter), len(filters) > 0 && sub.From != from:
 			beside = append(beside, Subscription{filter, sub.From})
 		default:
