@@ -38,16 +38,22 @@ func (r refusal) status() int {
 
 // admission counts who is connected, and from where.
 type admission struct {
+	mu            sync.Mutex
 	maxClients    int
 	maxPerAddress int
-
-	mu        sync.Mutex
-	clients   int
-	addresses map[string]int
+	clients       int
+	addresses     map[string]int
 }
 
 func newAdmission(maxClients, maxPerAddress int) *admission {
 	return &admission{maxClients: maxClients, maxPerAddress: maxPerAddress, addresses: make(map[string]int)}
+}
+
+// limit changes the limits. Who is in stays.
+func (a *admission) limit(maxClients, maxPerAddress int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.maxClients, a.maxPerAddress = maxClients, maxPerAddress
 }
 
 // enter lets one more connection in; each that it lets in must leave.

@@ -27,8 +27,9 @@ func handshakeOfSession(r *engineio.Request) hello {
 
 // find looks for a token in a handshake.
 func (s *Server) find(h hello) (auth.Credentials, error) {
-	return s.opts.TokenSources.Find(auth.Handshake{Header: h.header, Query: h.query, Address: h.address,
-		OwnPage: func() bool { return ownPage(h.header, h.host, s.opts.AllowedOrigins) }})
+	rules := s.rules.Load()
+	return rules.TokenSources.Find(auth.Handshake{Header: h.header, Query: h.query, Address: h.address,
+		OwnPage: func() bool { return ownPage(h.header, h.host, rules.AllowedOrigins) }})
 }
 
 // identify decides about a handshake. The first error is for whoever can see
@@ -39,10 +40,11 @@ func (s *Server) identify(ctx context.Context, h hello) (id *auth.Identity, refu
 	if err != nil {
 		return nil, nil, err
 	}
-	if c.Source == auth.None && !s.opts.Auth.Open() && s.opts.Auth.Takes() {
+	who := s.rules.Load().Auth
+	if c.Source == auth.None && !who.Open() && who.Takes() {
 		return nil, nil, nil
 	}
-	if id, err = s.opts.Auth.Authenticate(ctx, c); err != nil && c.Source != auth.Bearer {
+	if id, err = who.Authenticate(ctx, c); err != nil && c.Source != auth.Bearer {
 		return nil, err, nil
 	}
 	return id, nil, err
@@ -52,7 +54,7 @@ func (s *Server) identify(ctx context.Context, h hello) (id *auth.Identity, refu
 // header of its handshake is not kept for that.
 func (s *Server) authenticate(address string) func(context.Context, string) (*auth.Identity, error) {
 	return func(ctx context.Context, token string) (*auth.Identity, error) {
-		return s.opts.Auth.Authenticate(ctx, auth.Credentials{Token: token, Source: auth.Frame, Address: address})
+		return s.rules.Load().Auth.Authenticate(ctx, auth.Credentials{Token: token, Source: auth.Frame, Address: address})
 	}
 }
 
@@ -67,7 +69,7 @@ func (s *Server) identifySocket(ctx context.Context, r *engineio.Request, namesp
 		return nil, err
 	}
 	c.Namespace = namespace
-	return s.opts.Auth.Authenticate(ctx, c)
+	return s.rules.Load().Auth.Authenticate(ctx, c)
 }
 
 // refuseToken answers a handshake whose token is refused.
@@ -92,20 +94,4 @@ func (s *Server) authRefused(why auth.Reason) {
 	if n := s.unauthenticated[why]; n != nil {
 		n.Add(1)
 	}
-}
-
-// revoke ends the sessions of a user that are not to be here any more.
-func (s *Server) revoke(r bridge.Revocation) {
-	n := 0
-	s.mu.Lock()
-	for one := range s.sessions {
-		if one.Revoke(r) {
-			n++
-		}
-	}
-	s.mu.Unlock()
-	if s.stock != nil {
-		n += s.stock.handler.Revoke(r)
-	}
-	s.logger.Info("sessions were revoked", "user", r.User, "before", r.Before, "sessions", n)
 }

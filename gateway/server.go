@@ -35,6 +35,10 @@ type session interface {
 	// Revoke ends the session if the revocation is about it, and reports
 	// whether it is. It returns at once.
 	Revoke(r bridge.Revocation) bool
+
+	// Renew changes who the client is, as far as that may change; nil ends it.
+	// It returns at once.
+	Renew(renew func(*auth.Identity) *auth.Identity)
 }
 
 // Server accepts clients. Its life is [New], [Server.Start], [Server.Stop].
@@ -54,6 +58,7 @@ type Server struct {
 	dedupe time.Duration // owned by Start, then static
 	stock  *stock        // Socket.IO; nil without
 	node   string        // this gateway's name in sids
+	rules  atomic.Pointer[Rules]
 
 	serving sync.WaitGroup // of http.Server.Serve
 
@@ -77,6 +82,7 @@ func New(opts Options) (*Server, error) {
 		sessions:  make(map[session]struct{}),
 	}
 	s.node = randomNode()
+	s.rules.Store(opts.Rules().withDefaults())
 	s.unauthenticated = make(map[auth.Reason]*atomic.Uint64)
 	for _, why := range auth.Reasons() {
 		s.unauthenticated[why] = new(atomic.Uint64)
@@ -183,11 +189,8 @@ func (s *Server) handler() http.Handler {
 func (s *Server) Stop(ctx context.Context) error {
 	s.mu.Lock()
 	s.draining = true
-	all := make([]session, 0, len(s.sessions))
-	for one := range s.sessions {
-		all = append(all, one)
-	}
 	s.mu.Unlock()
+	all := s.all()
 
 	errs := []error{ignoreClosed(s.listener.Close())}
 	for _, one := range all {

@@ -71,7 +71,7 @@ func newStock(s *Server) (*stock, error) {
 		Handler: st, Logger: s.logger, Wire: &s.wire, AllowRequest: st.allow, Refused: st.refused,
 		PingInterval: o.PingInterval, PingTimeout: o.PingTimeout, UpgradeTimeout: o.UpgradeTimeout,
 		MaxHTTPBufferSize: o.MaxHTTPBufferSize, Cookie: o.Cookie, WriteTimeout: writeTimeout,
-		CORS: &engineio.CORS{Origins: s.opts.AllowedOrigins, Credentials: true},
+		CORS: &engineio.CORS{Current: func() []string { return s.rules.Load().AllowedOrigins }, Credentials: true},
 	}
 	if o.Gateways != nil {
 		st.forward = &sio.Forwarder{Node: s.node, Gateways: o.Gateways, MaxBytes: max(o.MaxHTTPBufferSize, engineio.DefaultMaxHTTPBufferSize)}

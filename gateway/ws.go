@@ -22,7 +22,7 @@ const writeTimeout = 2 * time.Minute
 // serveNative lets a jetway.v1 client in.
 func (s *Server) serveNative(w http.ResponseWriter, r *http.Request) {
 	address := addressOf(r.RemoteAddr)
-	if !originAllowed(r, s.opts.AllowedOrigins) {
+	if !originAllowed(r, s.rules.Load().AllowedOrigins) {
 		s.refuse(w, refusedOrigin, &bridge.Error{Code: bridge.CodeForbidden, Msg: "this origin may not connect", Hint: "add it to allowed_origins"})
 		return
 	}
@@ -55,17 +55,18 @@ func (s *Server) serveNative(w http.ResponseWriter, r *http.Request) {
 		s.logger.Debug("handshake refused", "client", address, "error", err)
 		return
 	}
+	rules := s.rules.Load()
 	session := native.New(conn, native.Options{
 		Bridge:           s.opts.Bridge,
 		Logger:           s.logger,
 		Identity:         id,
 		Refused:          refused,
 		Authenticate:     s.authenticate(address),
-		AuthTimeout:      s.opts.AuthTimeout,
+		AuthTimeout:      rules.AuthTimeout,
 		AuthRefused:      s.authRefused,
 		MaxMessageBytes:  s.opts.MaxMessageBytes,
-		MaxSubscriptions: s.opts.MaxSubscriptions,
-		PublishRate:      s.opts.PublishRate,
+		MaxSubscriptions: rules.MaxSubscriptions,
+		PublishRate:      rules.PublishRate,
 		PingInterval:     s.opts.PingInterval,
 		Dedupe:           s.dedupe,
 		Address:          address,

@@ -51,6 +51,15 @@ func (a *access) close() {
 	}
 }
 
+// keep goes on with the verifier of another one, whose keys are known.
+func (a *access) keep(before *access) {
+	a.close()
+	a.verifier = before.verifier
+	if a.verifier != nil {
+		a.policy.Verifier = a.verifier
+	}
+}
+
 func verifierOptions(c *config.Config, logger *slog.Logger) (token.Options, error) {
 	j := c.Auth.JWT
 	o := token.Options{Secret: []byte(j.Secret), JWKSURL: j.JWKSURL, Issuer: j.Issuer, Audience: j.Audience, Logger: logger}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"time"
 
@@ -31,7 +32,8 @@ func newServeCmd(m *Main) *cobra.Command {
 		Short: "Serve clients (the default command)",
 		Long: `Serve clients until SIGINT or SIGTERM, then drain: clients are told to come
 back, what they published is answered, and the store is closed. A second signal
-ends the process at once, which loses nothing that was acknowledged.
+ends the process at once, which loses nothing that was acknowledged. SIGHUP
+reads the configuration again, and takes its roles, keys, limits and origins.
 
 Without any configuration it serves this machine alone, with a NATS server of
 its own and its data in ./jetway-data.`,
@@ -45,7 +47,7 @@ its own and its data in ./jetway-data.`,
 			if err != nil {
 				return err
 			}
-			return m.serve(cmd.Context(), c)
+			return m.serve(cmd.Context(), c, func() (*config.Config, error) { return m.loadConfig(cmd) })
 		},
 	}
 	configFlags(cmd)
@@ -53,7 +55,8 @@ its own and its data in ./jetway-data.`,
 }
 
 // serve runs until ctx ends, and then drains.
-func (m *Main) serve(ctx context.Context, c *config.Config) error {
+// read is how the configuration is read again.
+func (m *Main) serve(ctx context.Context, c *config.Config, read func() (*config.Config, error)) error {
 	logger := slog.New(slog.NewTextHandler(m.Stderr, nil))
 	for _, w := range c.Warnings() {
 		logger.Warn(w)
@@ -61,7 +64,7 @@ func (m *Main) serve(ctx context.Context, c *config.Config) error {
 	if err := fitDisk(c, logger); err != nil {
 		return err
 	}
-	s := &service{config: c, logger: logger}
+	s := &service{config: c, taken: c, logger: logger}
 	if err := s.start(ctx); err != nil {
 		if ctx.Err() != nil {
 			err = nil // asked to stop while starting: not a failure
@@ -69,14 +72,25 @@ func (m *Main) serve(ctx context.Context, c *config.Config) error {
 		return errors.Join(err, s.stop())
 	}
 	s.announce(m)
-	<-ctx.Done()
+	var hangup <-chan os.Signal
+	if m.Hangup != nil {
+		hangup = m.Hangup()
+	}
+	for ctx.Err() == nil {
+		select {
+		case <-hangup:
+			s.reload(read)
+		case <-ctx.Done():
+		}
+	}
 	logger.Info("draining", "at most", c.Drain)
 	return s.stop()
 }
 
 // service is everything that runs, in the order in which it starts.
 type service struct {
-	config *config.Config
+	config *config.Config // as it was started
+	taken  *config.Config // as it was reloaded last
 	logger *slog.Logger
 	broker *jetstream.Broker
 	bridge *bridge.Bridge

@@ -47,6 +47,10 @@ type Identity struct {
 	// subscribed to when it connects, as far as it may.
 	Subscribe []string
 
+	// Of are the roles and grants that Permissions were made of, for a policy
+	// that takes the place of the one that made them; nil if nobody knows.
+	Of *token.Identity
+
 	// Value is what a name in a template stands for; nil knows {user} alone.
 	Value func(name string) (value string, ok bool)
 }

@@ -131,7 +131,7 @@ func (p *Policy) granted(v *Verdict, verified *token.Identity) *Identity {
 			id.Expires = verified.Expires
 		}
 	}
-	id.Permissions, id.Value = p.permissions(who), who.Value
+	id.Permissions, id.Of, id.Value = p.permissions(who), who, who.Value
 	return id
 }
 

@@ -60,7 +60,23 @@ func (p *Policy) Authenticate(ctx context.Context, c Credentials) (*Identity, er
 	if p.Callout != nil {
 		return p.callout(ctx, c, who)
 	}
-	return &Identity{User: who.User, Permissions: p.permissions(who), Expires: who.Expires, Issued: issued(who), Value: who.Value}, nil
+	return &Identity{User: who.User, Permissions: p.permissions(who), Expires: who.Expires, Issued: issued(who), Of: who, Value: who.Value}, nil
+}
+
+// Renew is who a client is that another policy has let in: the same user, with
+// what the roles allow here. It is nil if the client would not be let in any
+// more: it is anonymous, and nobody is now. Tokens are not verified again.
+func (p *Policy) Renew(id *Identity) *Identity {
+	next := *id
+	switch {
+	case id.Anonymous && p.Anonymous == nil:
+		return nil
+	case id.Anonymous:
+		next.Permissions = *p.Anonymous
+	case id.Of != nil:
+		next.Permissions = p.permissions(id.Of)
+	}
+	return &next
 }
 
 // permissions are those of somebody's roles and own grants.

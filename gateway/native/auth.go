@@ -103,7 +103,7 @@ func (s *Session) auth(f *Frame) error {
 func (s *Session) known(id *auth.Identity) {
 	s.who = id
 	s.mu.Lock()
-	s.issued, s.since = id.Issued, time.Now()
+	s.id, s.since = id, time.Now()
 	s.mu.Unlock()
 	s.until(id.Expires)
 }
@@ -153,18 +153,33 @@ func (s *Session) turnAway(err error) {
 // Revoke ends the session of a user that is not to be here any more.
 func (s *Session) Revoke(r bridge.Revocation) bool {
 	s.mu.Lock()
-	covered := !s.closed && r.Covers(s.client.User(), s.issued, s.since)
+	covered := !s.closed && s.id != nil && r.Covers(s.id.User, s.id.Issued, s.since)
 	if covered {
-		s.tasks.Add(1)
+		s.tasks.Go(s.revoked)
 	}
 	s.mu.Unlock()
-	if covered {
-		go func() {
-			defer s.tasks.Done()
-			s.expel(websock.CodeUnauthenticated, auth.Revoked, "the session was revoked")
-		}()
-	}
 	return covered
+}
+
+func (s *Session) revoked() {
+	s.expel(websock.CodeUnauthenticated, auth.Revoked, "the session was revoked")
+}
+
+// Renew changes what the client may do, after the roles have changed; nil ends
+// its session.
+func (s *Session) Renew(renew func(*auth.Identity) *auth.Identity) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.id == nil {
+		return
+	}
+	next := renew(s.id)
+	if next == nil {
+		s.tasks.Go(s.revoked)
+		return
+	}
+	s.id = next
+	s.client.SetPermissions(next.Permissions)
 }
 
 // expel ends the session from another goroutine than Run's. What the client

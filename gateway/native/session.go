@@ -75,8 +75,8 @@ type Session struct {
 	limbo   *time.Timer // ends a client that nobody knows; nil for all others
 	expiry  *time.Timer // ends a client whose token does; nil without
 	expires time.Time
-	issued  time.Time // of the token; zero if it does not say
-	since   time.Time // when the client showed it
+	id      *auth.Identity // nil until it is known
+	since   time.Time      // when the client showed it
 }
 
 // New makes a session on a connection; it owns both from now on.

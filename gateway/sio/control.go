@@ -136,8 +136,8 @@ func (s *Socket) sub(p *socketio.Packet, f *native.Frame) error {
 // join adds a filter to the bundle.
 func (s *Socket) join(p *socketio.Packet, filter string) error {
 	if !slices.Contains(s.filters, filter) {
-		if len(s.filters) >= s.h.opts.MaxSubscriptions {
-			return &bridge.Error{Code: bridge.CodeRateLimited, Msg: fmt.Sprintf("a socket has at most %d subscriptions", s.h.opts.MaxSubscriptions), Hint: "end one with jetway:off, or use one wider filter"}
+		if len(s.filters) >= s.most {
+			return &bridge.Error{Code: bridge.CodeRateLimited, Msg: fmt.Sprintf("a socket has at most %d subscriptions", s.most), Hint: "end one with jetway:off, or use one wider filter"}
 		}
 		if err := s.refilter(append(slices.Clone(s.filters), filter)); err != nil {
 			return err
@@ -242,7 +242,7 @@ func (s *Socket) limited() error {
 		return nil
 	}
 	r.Cancel()
-	return &bridge.Error{Code: bridge.CodeRateLimited, Msg: fmt.Sprintf("more than %g events per second", s.h.opts.PublishRate), Hint: "wait for retry", Retry: max(wait, time.Millisecond)}
+	return &bridge.Error{Code: bridge.CodeRateLimited, Msg: fmt.Sprintf("more than %g events per second", float64(s.limit.Limit())), Hint: "wait for retry", Retry: max(wait, time.Millisecond)}
 }
 
 // published are the members of the answer to an event.

@@ -16,6 +16,10 @@ type Handler struct {
 
 	mu      sync.Mutex
 	sockets map[*Socket]struct{} // those that have not ended
+
+	// Of sockets to come.
+	maxSubscriptions int
+	publishRate      float64
 }
 
 var _ socketio.ConnHandler = (*Handler)(nil)
@@ -26,7 +30,20 @@ func New(o Options) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Handler{opts: o, sockets: make(map[*Socket]struct{})}, nil
+	return &Handler{opts: o, sockets: make(map[*Socket]struct{}), maxSubscriptions: o.MaxSubscriptions, publishRate: o.PublishRate}, nil
+}
+
+// Limit changes the limits of the sockets to come.
+func (h *Handler) Limit(maxSubscriptions int, publishRate float64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.maxSubscriptions, h.publishRate = maxSubscriptions, publishRate
+}
+
+func (h *Handler) limits() (maxSubscriptions int, publishRate float64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.maxSubscriptions, h.publishRate
 }
 
 // ConnOptions returns the options of connections for this handler.

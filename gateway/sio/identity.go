@@ -43,7 +43,7 @@ func (s *Socket) auth(p *socketio.Packet, f *native.Frame) error {
 	id, err := s.h.opts.Identify(context.Background(), s.conn, s.namespace, f.Text)
 	if err == nil && id.User != s.user {
 		err = auth.OtherUsers()
-		if s.id.Anonymous {
+		if s.identity().Anonymous {
 			err = &auth.Error{Reason: auth.OtherUser, Wire: bridge.Error{Code: bridge.CodeConflict, Msg: "this socket is anonymous", Hint: "disconnect, set auth.token, and connect again"}}
 		}
 	}
@@ -77,9 +77,8 @@ func (s *Socket) permit(id *auth.Identity) error {
 			return err
 		}
 	}
-	s.id = id
 	s.mu.Lock()
-	s.issued, s.since = id.Issued, time.Now()
+	s.id, s.since = id, time.Now()
 	s.mu.Unlock()
 	s.client.SetPermissions(id.Permissions)
 	for _, filter := range gone {
@@ -126,7 +125,7 @@ func (h *Handler) Revoke(r bridge.Revocation) (n int) {
 	defer h.mu.Unlock()
 	for s := range h.sockets {
 		s.mu.Lock()
-		covered := !s.closed && r.Covers(s.user, s.issued, s.since)
+		covered := !s.closed && r.Covers(s.user, s.id.Issued, s.since)
 		s.mu.Unlock()
 		if covered {
 			n++
@@ -135,4 +134,34 @@ func (h *Handler) Revoke(r bridge.Revocation) (n int) {
 		}
 	}
 	return n
+}
+
+// Renew changes what clients may do, after the roles have changed. A socket
+// with a filter that is not allowed any more is closed, and so is one of a
+// client that would not be let in: it comes back, to what it may have now. It
+// returns at once.
+func (h *Handler) Renew(renew func(*auth.Identity) *auth.Identity) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for s := range h.sockets {
+		s.mu.Lock()
+		next, filters := renew(s.id), s.filters
+		if next != nil {
+			s.id = next
+		}
+		s.mu.Unlock()
+		if next == nil || len(next.Permissions.Allowed(filters)) < len(filters) {
+			time.AfterFunc(0, s.conn.Close) // it takes what is held here
+		}
+		if next != nil {
+			s.client.SetPermissions(next.Permissions)
+		}
+	}
+}
+
+// identity is who the client is now.
+func (s *Socket) identity() *auth.Identity {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.id
 }

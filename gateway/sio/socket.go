@@ -28,7 +28,7 @@ type Socket struct {
 	session   *bridge.Session // nil without recovery
 	bundle    string          // its sid; "" before begin
 	user      string
-	id        *auth.Identity // owned by the connection's messages
+	most      int // subscriptions
 
 	mu      sync.Mutex
 	filters []string          // of the bundle
@@ -38,7 +38,7 @@ type Socket struct {
 	closed  bool
 	expiry  *time.Timer // closes the connection at the end of the token; nil without
 	expires time.Time
-	issued  time.Time // of the token; zero if it does not say
+	id      *auth.Identity
 	since   time.Time // when the client joined
 }
 
@@ -80,15 +80,16 @@ func (k handshake) offset() string {
 
 // newSocket makes the bridge's client. Nothing is written to it before begin.
 func (h *Handler) newSocket(c *socketio.Conn, namespace string, id *auth.Identity) *Socket {
-	s := &Socket{h: h, conn: c, namespace: namespace, user: id.User, id: id, issued: id.Issued, named: make(map[string]string),
-		limit: rate.NewLimiter(rate.Limit(h.opts.PublishRate), int(h.opts.PublishRate)+1)}
+	most, perSecond := h.limits()
+	s := &Socket{h: h, most: most, conn: c, namespace: namespace, user: id.User, id: id, named: make(map[string]string),
+		limit: rate.NewLimiter(rate.Limit(perSecond), int(perSecond)+1)}
 	s.encoder = newEncoder(s)
 	s.client = h.opts.Bridge.Connect(bridge.ClientOptions{
 		User:             id.User,
 		Permissions:      id.Permissions,
 		Encoder:          s.encoder,
 		Transport:        s,
-		MaxSubscriptions: h.opts.MaxSubscriptions,
+		MaxSubscriptions: most,
 		Failed:           func(error) { c.Close() },
 	})
 	s.since = time.Now()
@@ -194,7 +195,7 @@ func (s *Socket) enter(ctx context.Context, sid string, filters []string, at bri
 	if s.session != nil {
 		pid = s.session.ID
 	}
-	s.filters = filters
+	s.setFilters(filters)
 	s.encoder.start(at.From, pid != "")
 	if err := s.conn.Accept(s.namespace, sid, pid); err != nil {
 		return err
@@ -214,13 +215,14 @@ func (s *Socket) enter(ctx context.Context, sid string, filters []string, at bri
 // connectSubscriptions are the filters that each client is subscribed to, from
 // where if that is the same for all, and those that stand by themselves.
 func (s *Socket) connectSubscriptions() (filters []string, from string, beside []Subscription) {
+	who := s.identity()
 	wanted := slices.Clone(s.h.opts.Subscribe)
-	for _, filter := range s.id.Subscribe {
+	for _, filter := range who.Subscribe {
 		wanted = append(wanted, Subscription{Filter: filter})
 	}
 	for _, sub := range wanted {
-		filter, err := bridge.ExpandFilter(sub.Filter, s.id.Claim)
-		if err == nil && len(s.id.Permissions.Allowed([]string{filter})) == 0 {
+		filter, err := bridge.ExpandFilter(sub.Filter, who.Claim)
+		if err == nil && len(who.Permissions.Allowed([]string{filter})) == 0 {
 			err = errNotAllowed
 		}
 		switch {
@@ -278,7 +280,7 @@ func (s *Socket) refilter(filters []string) error {
 	if err := s.client.Refilter(s.bundle, filters); err != nil {
 		return err
 	}
-	s.filters = filters
+	s.setFilters(filters)
 	if s.session != nil {
 		at := s.h.opts.Bridge.Newest(filters)
 		s.session.Update(func(r *bridge.SessionRecord) {
@@ -287,6 +289,14 @@ func (s *Socket) refilter(filters []string) error {
 		})
 	}
 	return nil
+}
+
+// setFilters notes what the bundle wants. Only the connection's messages
+// change it.
+func (s *Socket) setFilters(filters []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.filters = filters
 }
 
 // randomID is the public name of a socket.
