@@ -83,6 +83,7 @@ type Bridge struct {
 	sessions  map[string]*Session // by key, those that clients here hold
 	listeners map[string]*listener
 	gone      map[*Stream]*time.Timer // streams that were deleted
+	revoked   func(Revocation)        // nil: nobody wants to know
 }
 
 // New makes a bridge over a broker. It does nothing until Start.
@@ -275,6 +276,7 @@ func (b *Bridge) Connect(opts ClientOptions) *Client {
 	}
 	n := b.clients.Add(1)
 	c := &Client{bridge: b, shard: b.hub.shards[n%uint64(len(b.hub.shards))], opts: opts}
+	c.who.Store(&authority{opts.User, opts.Permissions})
 	c.changed.L = &c.mu
 	c.writer = c.write
 	b.mu.Lock()

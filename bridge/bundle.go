@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"slices"
 )
@@ -45,7 +46,7 @@ func (c *Client) Locate(ctx context.Context, filters []string, from string) (Sub
 	if err != nil {
 		return SubscribeAnswer{}, err
 	}
-	at, err := c.bridge.locateBundle(ctx, scope, from)
+	at, err := c.locateBundle(ctx, scope, from)
 	if err != nil {
 		return SubscribeAnswer{}, err
 	}
@@ -62,7 +63,7 @@ func (c *Client) SubscribeBundle(ctx context.Context, filters []string, from str
 	if err != nil {
 		return err
 	}
-	at, err := c.bridge.locateBundle(ctx, scope, from)
+	at, err := c.locateBundle(ctx, scope, from)
 	if err != nil {
 		return err
 	}
@@ -71,13 +72,18 @@ func (c *Client) SubscribeBundle(ctx context.Context, filters []string, from str
 	return c.start(sub, behind, at.answer(c.bridge), answer)
 }
 
-func (b *Bridge) locateBundle(ctx context.Context, scope []*Stream, from string) (*start, error) {
+func (c *Client) locateBundle(ctx context.Context, scope []*Stream, from string) (*start, error) {
 	if len(scope) == 0 {
 		return &start{}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
-	return b.locate(ctx, scope, SubscribeRequest{From: b.complete(from, scope)})
+	from = c.bridge.complete(from, scope)
+	at, err := c.bridge.locate(ctx, scope, SubscribeRequest{From: from})
+	if err == nil {
+		err = c.limit(ctx, at, from)
+	}
+	return at, err
 }
 
 // answer is the place as clients are told.
@@ -158,10 +164,10 @@ func (c *Client) Refilter(sid string, filters []string) error {
 	for c.heir != nil && !c.closed { // one at a time
 		c.changed.Wait()
 	}
-	if c.closed || c.finished || !slices.Contains(c.subs, old) {
+	if err := c.who.Load().perms.allowsAll(filters); err != nil || c.closed || c.finished || !slices.Contains(c.subs, old) {
 		c.mu.Unlock()
 		c.bridge.drop(next)
-		return ErrClosed
+		return cmp.Or(err, ErrClosed)
 	}
 	c.heir = &succession{old, next, passed}
 	if !c.writing { // else the writer does it

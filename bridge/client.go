@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // Bounds of what waits for one client. Whatever it does, it costs no more.
@@ -21,8 +22,8 @@ var ErrClosed = errors.New("bridge: client closed")
 
 // ClientOptions says who is connected and how to reach it.
 type ClientOptions struct {
-	User             string
-	Permissions      Permissions
+	User             string      // see [Client.Become]
+	Permissions      Permissions // see [Client.SetPermissions]
 	Encoder          Encoder
 	Transport        Transport
 	MaxSubscriptions int         // at once; 0 means 100. Each costs memory and matching
@@ -40,6 +41,8 @@ type Client struct {
 	shard  *shard
 	opts   ClientOptions
 	writer func() // c.write; made once, as each go statement on a method makes one
+
+	who atomic.Pointer[authority] // stored with mu held
 
 	mu        sync.Mutex
 	changed   sync.Cond       // replies written, publication answered, writer ended, or closed
@@ -351,6 +354,3 @@ func (c *Client) find(sid string) *Subscription {
 	}
 	return nil
 }
-
-// User returns who is connected.
-func (c *Client) User() string { return c.opts.User }

@@ -30,7 +30,7 @@ type obituary struct {
 }
 
 func (l *lease) obituary(why string) obituary {
-	return obituary{l.try, l.worker.client.opts.User, why}
+	return obituary{l.try, l.worker.client.User(), why}
 }
 
 // lastTry is the reason of a job that was tried as often as it may.

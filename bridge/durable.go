@@ -45,7 +45,7 @@ type durable struct {
 // certain that this one can be. done is to be called when the subscription is
 // known to its client, or not going to be.
 func (b *Bridge) openDurable(ctx context.Context, sub *Subscription, name string, at *start) (done func(), err error) {
-	d := &durable{bridge: b, sub: sub, spec: Durable{User: sub.client.opts.User, Name: name, Filter: sub.Filter}}
+	d := &durable{bridge: b, sub: sub, spec: Durable{User: sub.client.User(), Name: name, Filter: sub.Filter}}
 	d.changed.L = &d.mu
 	d.key = fmt.Sprint(d.spec.User, "\x00", d.spec.Name, "\x00", sub.slots)
 	if done, err = b.attaching.lock(ctx, d.key); err != nil {

@@ -57,7 +57,7 @@ func (l *lease) begin() {
 	if l.held.Delivered == 1 && qs.unannounced(l.held.Event) {
 		qs.tell(l.job, jobEvent{State: "queued"}, nil)
 	}
-	qs.tell(l.job, jobEvent{State: "active", Try: l.try, Worker: l.worker.client.opts.User}, nil)
+	qs.tell(l.job, jobEvent{State: "active", Try: l.try, Worker: l.worker.client.User()}, nil)
 }
 
 // settle does what a worker asks for. done is called once.
@@ -75,7 +75,7 @@ func (l *lease) settle(c *Client, r SettleRequest, done func(error)) {
 	case r.How == SettleAck:
 		// The result first: a job that is gone without its result would leave
 		// its watchers waiting for ever; one that is done twice tells it once.
-		qs.tell(l.job, jobEvent{State: "done", Try: l.try, Worker: c.opts.User, data: r.Data}, func(err error) {
+		qs.tell(l.job, jobEvent{State: "done", Try: l.try, Worker: c.User(), data: r.Data}, func(err error) {
 			l.then(err, done, func() { l.tellBroker(Settlement{How: SettleAck}, done) })
 		})
 	case r.How == SettleTerm || l.try >= qs.opts.MaxTries:
@@ -115,7 +115,7 @@ func (l *lease) mayLocked(c *Client) bool {
 	if l.state != leaseHeld || !time.Now().Before(l.until) {
 		return false
 	}
-	if l.owner == nil && l.worker.client.opts.User == c.opts.User && c.inherit(l) {
+	if l.owner == nil && l.worker.client.User() == c.User() && c.inherit(l) {
 		l.owner = c
 	}
 	return l.owner == c

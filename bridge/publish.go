@@ -65,10 +65,11 @@ func (c *Client) publication(r PublishRequest) (*Publication, error) {
 	if err := ValidSubject(r.Subject); err != nil {
 		return nil, err
 	}
-	if err := allowed("publish to", r.Subject, c.opts.Permissions.Pub); err != nil {
+	who := c.who.Load()
+	if err := who.perms.allowPub(r.Subject); err != nil {
 		return nil, err
 	}
-	p := &Publication{Slot: c.bridge.covering(r.Subject), Subject: r.Subject, Data: r.Data, TTL: r.TTL, Owner: c.opts.User}
+	p := &Publication{Slot: c.bridge.covering(r.Subject), Subject: r.Subject, Data: r.Data, TTL: r.TTL, Owner: who.user}
 	if c.bridge.isQueue(r.Subject) {
 		p.Slot = c.bridge.queues.broker.QueueStream().Slot
 	}
@@ -84,7 +85,7 @@ func (c *Client) publication(r PublishRequest) (*Publication, error) {
 	}
 	if r.Key != "" {
 		// The user is escaped so that no user can make another's prefix.
-		p.ID = url.PathEscape(c.opts.User) + "/" + r.Key
+		p.ID = url.PathEscape(who.user) + "/" + r.Key
 	}
 	if r.TTL != 0 && (r.TTL < time.Second || r.TTL%time.Second != 0) {
 		return nil, &Error{Code: CodeBadFrame, Msg: "ttl is not a whole number of seconds", Hint: `write "ttl":"30s"`}
@@ -96,7 +97,7 @@ func (c *Client) publication(r PublishRequest) (*Publication, error) {
 		}
 		p.Expect = &expect
 	}
-	p.Head = append(append(make([]Field, 0, len(r.Head)+2), r.Head...), Field{UserHeader, c.opts.User})
+	p.Head = append(append(make([]Field, 0, len(r.Head)+2), r.Head...), Field{UserHeader, who.user})
 	if p.NotBefore = r.notBefore(time.Now()); !p.NotBefore.IsZero() {
 		p.Name = delayedName(p.ID)
 		p.Head = append(p.Head, Field{jobHeader, p.Name})

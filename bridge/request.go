@@ -41,7 +41,7 @@ func (c *Client) Request(r Request, done func(*Event, error)) {
 		c.bridge.answer(r, take)
 		return
 	}
-	r.Head = append(append(make([]Field, 0, len(r.Head)+1), r.Head...), Field{UserHeader, c.opts.User})
+	r.Head = append(append(make([]Field, 0, len(r.Head)+1), r.Head...), Field{UserHeader, c.User()})
 	c.bridge.broker.(Requester).Request(&r, take)
 }
 
@@ -49,7 +49,7 @@ func (c *Client) checkRequest(r *Request) error {
 	if err := ValidSubject(r.Subject); err != nil {
 		return err
 	}
-	if err := allowed("send requests to", r.Subject, c.opts.Permissions.Req); err != nil {
+	if err := c.who.Load().perms.allowReq(r.Subject); err != nil {
 		return err
 	}
 	if r.Wait == 0 {

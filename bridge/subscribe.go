@@ -61,6 +61,9 @@ func (c *Client) Subscribe(ctx context.Context, r SubscribeRequest, answer func(
 	if err != nil {
 		return err
 	}
+	if err := c.limit(ctx, at, r.From); err != nil {
+		return err
+	}
 	if r.As != "" {
 		done, err := c.bridge.openDurable(ctx, sub, r.As, at)
 		if err != nil {
@@ -93,7 +96,7 @@ func (c *Client) checkSubscribe(r SubscribeRequest) ([]*Stream, error) {
 	if err := ValidFilter(r.Filter); err != nil {
 		return nil, err
 	}
-	if err := allowed("subscribe to", r.Filter, c.opts.Permissions.Sub); err != nil {
+	if err := c.who.Load().perms.allowSub(r.Filter); err != nil {
 		return nil, err
 	}
 	scope := c.bridge.scope(r.Filter)
@@ -149,6 +152,9 @@ func (c *Client) adopt(sub *Subscription, at phase, a SubscribeAnswer, answer fu
 	}
 	if sub.durable != nil && sub.durable.isLost() {
 		return errTakenOver
+	}
+	if err := c.who.Load().perms.allowsAll(sub.want.filters); err != nil {
+		return err // they have changed meanwhile
 	}
 	if err := c.roomLocked(); err != nil {
 		return err

@@ -54,6 +54,9 @@ func (b *Bridge) heard(name string, data []byte) {
 	case name == signalSession:
 		b.heardSession(data)
 		return
+	case name == signalRevoke:
+		b.heardRevoke(data)
+		return
 	case name == signalBounced && b.queues != nil:
 		b.queues.heardBounce(data)
 		return

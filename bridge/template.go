@@ -107,10 +107,34 @@ func (p Permissions) Expand(value func(name string) (v string, ok bool), skipped
 		}
 		return filters
 	}
-	return Permissions{Pub: list(p.Pub), Sub: list(p.Sub), Work: list(p.Work), Req: list(p.Req)}
+	return Permissions{Pub: list(p.Pub), Sub: list(p.Sub), Work: list(p.Work), Req: list(p.Req), Deny: p.Deny.expand(value), History: p.History}
 }
 
-// Union returns what p or q allows. Neither is changed.
+// expand puts the values in their places. What cannot be expanded denies more,
+// not less: any value is denied.
+func (d Denied) expand(value func(name string) (v string, ok bool)) Denied {
+	list := func(templates []string) []string {
+		var filters []string
+		for _, t := range templates {
+			filter, err := ExpandFilter(t, value)
+			if err != nil {
+				tokens := strings.Split(t, ".")
+				for i := range tokens {
+					if _, ok := braced(tokens[i]); ok {
+						tokens[i] = "*"
+					}
+				}
+				filter = strings.Join(tokens, ".")
+			}
+			filters = append(filters, filter)
+		}
+		return filters
+	}
+	return Denied{Pub: list(d.Pub), Sub: list(d.Sub), Work: list(d.Work), Req: list(d.Req)}
+}
+
+// Union returns what p or q allows, without what either denies. Neither is
+// changed.
 func (p Permissions) Union(q Permissions) Permissions {
 	list := func(a, b []string) []string {
 		out := slices.Clone(a)
@@ -121,5 +145,9 @@ func (p Permissions) Union(q Permissions) Permissions {
 		}
 		return out
 	}
-	return Permissions{Pub: list(p.Pub, q.Pub), Sub: list(p.Sub, q.Sub), Work: list(p.Work, q.Work), Req: list(p.Req, q.Req)}
+	return Permissions{
+		Pub: list(p.Pub, q.Pub), Sub: list(p.Sub, q.Sub), Work: list(p.Work, q.Work), Req: list(p.Req, q.Req),
+		Deny:    Denied{Pub: list(p.Deny.Pub, q.Deny.Pub), Sub: list(p.Deny.Sub, q.Deny.Sub), Work: list(p.Deny.Work, q.Deny.Work), Req: list(p.Deny.Req, q.Deny.Req)},
+		History: deeper(&p, &q),
+	}
 }

@@ -75,7 +75,7 @@ func (c *Client) checkWork(subject string, max int) error {
 		}
 		return err
 	}
-	if err := allowed("work on", subject, c.opts.Permissions.Work); err != nil {
+	if err := c.who.Load().perms.allowWork(subject); err != nil {
 		return err
 	}
 	switch {
@@ -95,6 +95,9 @@ func (c *Client) employ(w *worker, answer func(*Output, string)) error {
 	defer c.mu.Unlock()
 	if c.closed || c.finished {
 		return ErrClosed
+	}
+	if err := c.who.Load().perms.allowWork(w.queue.subject); err != nil {
+		return err // they have changed meanwhile
 	}
 	if err := c.roomLocked(); err != nil {
 		return err

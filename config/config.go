@@ -87,15 +87,51 @@ type Queues struct {
 	DeadMaxBytes   int64           // 0: no limit
 }
 
-// Auth says who a client without a token is.
+// Auth says which tokens are taken, from where, and who a client without one
+// is.
 type Auth struct {
+	JWT       JWT
+	Callout   string // a NATS subject; "": nobody is asked
+	Cookie    string // name; "": tokens are not taken from cookies
+	Query     string // name of a parameter; "": tokens are not taken from URLs
 	Anonymous string // a name in Roles; "": such clients are refused
+}
+
+// Takes reports whether tokens are taken at all.
+func (a Auth) Takes() bool {
+	return a.Callout != "" || a.JWT.On()
+}
+
+// On reports whether there are keys to verify tokens with.
+func (j JWT) On() bool { return j.Secret != "" || j.PublicKeyFile != "" || j.JWKSURL != "" }
+
+// JWT says which JSON Web Tokens are good.
+type JWT struct {
+	Secret        string // of an HMAC
+	PublicKeyFile string // path of a PEM file
+	JWKSURL       string
+	Issuer        string // "": any
+	Audience      string // "": any
 }
 
 // Role is what its holders may do: lists of subject filters, in which the
 // token "{user}" stands for the name of the user.
 type Role struct {
 	Pub, Sub, Work, Req []string
+	Deny                Denied
+	History             History
+}
+
+// Denied is what the holders of a role may not do, whatever else allows it.
+type Denied struct {
+	Pub, Sub, Work, Req []string
+}
+
+// History is how far back the holders of a role may read.
+type History struct {
+	Limited bool // false: as far as the streams keep
+	Age     time.Duration
+	Events  int64
 }
 
 // SocketIO is the endpoint for Socket.IO clients.
@@ -154,7 +190,8 @@ type Limits struct {
 	MaxSubscriptions int     // per client
 	PublishRate      float64 // events per second and client
 	PerAddress       int     // connections per remote address
-	MaxDurables      int     // per user
+	AuthTimeout      time.Duration
+	MaxDurables      int // per user
 }
 
 // Log bounds the messages kept in memory for reconnects.

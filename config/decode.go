@@ -268,7 +268,10 @@ func (s *Stream) set(k Key, value string) (err error) {
 	return err
 }
 
-var roleFields = []string{"pub", "sub", "work", "req"}
+// roleLists are the lists that a role has, and what it denies, too.
+var roleLists = []string{"pub", "sub", "work", "req"}
+
+var roleFields = append(slices.Clone(roleLists), "deny", "history")
 
 // roles adds the roles to those that are there already, replacing as a whole.
 func (c *Config) roles(n *yaml.Node, into map[string]Role, at origin, ps *problems) {
@@ -277,22 +280,62 @@ func (c *Config) roles(n *yaml.Node, into map[string]Role, at origin, ps *proble
 		c.origins[path] = at
 		var r Role
 		entries(v, at, path, roleFields, ps, func(field string, v *yaml.Node, at origin) {
-			c.origins[path+"."+field] = at
-			*r.list(field), _ = stringList(v, at, path+"."+field, ps)
+			full := path + "." + field
+			c.origins[full] = at
+			switch field {
+			case "deny":
+				entries(v, at, full, roleLists, ps, func(list string, v *yaml.Node, at origin) {
+					c.origins[full+"."+list] = at
+					*r.list("deny." + list), _ = stringList(v, at, full+"."+list, ps)
+				})
+			case "history":
+				r.History = history(v, at, full, ps)
+			default:
+				*r.list(field), _ = stringList(v, at, full, ps)
+			}
 		})
 		into[name] = r
 	})
 }
 
-// list is the field of the role with that name.
+// list is the field of the role with that name; "deny.pub" is one that denies.
 func (r *Role) list(field string) *[]string {
-	switch field {
-	case "pub":
-		return &r.Pub
-	case "sub":
-		return &r.Sub
-	case "work":
-		return &r.Work
+	lists := map[string]*[]string{
+		"pub": &r.Pub, "sub": &r.Sub, "work": &r.Work, "req": &r.Req,
+		"deny.pub": &r.Deny.Pub, "deny.sub": &r.Deny.Sub, "deny.work": &r.Deny.Work, "deny.req": &r.Deny.Req,
 	}
-	return &r.Req
+	return lists[field]
+}
+
+const unlimited = "unlimited"
+
+// history reads how far back a role reaches.
+func history(v *yaml.Node, at origin, path string, ps *problems) (h History) {
+	text := v.Value
+	if text == unlimited && v.Kind == yaml.ScalarNode {
+		return h
+	}
+	h.Limited = true
+	var err error
+	if number, ok := strings.CutSuffix(text, " events"); ok {
+		h.Events, err = parseCount(strings.TrimSpace(number))
+	} else {
+		h.Age, err = parseDuration(text)
+	}
+	if err != nil || v.Kind != yaml.ScalarNode || h.Events < 0 {
+		ps.add(at, path, "%q is no depth of history: write a duration, such as 24h, a number of events, such as 1000 events, or unlimited", text)
+		return History{}
+	}
+	return h
+}
+
+// String is the history as it is written in a file.
+func (h History) String() string {
+	switch {
+	case !h.Limited:
+		return unlimited
+	case h.Events > 0:
+		return formatCount(h.Events) + " events"
+	}
+	return formatDuration(h.Age)
 }

@@ -13,8 +13,8 @@ import (
 )
 
 // Effective writes the configuration as a file: every key, with the place that
-// its value is from as a comment. The password or token of nats.url is masked;
-// apart from that, the file configures the same.
+// its value is from as a comment. Secrets are masked, also those in URLs; apart
+// from that, the file configures the same.
 func (c *Config) Effective() ([]byte, error) {
 	root := &yaml.Node{Kind: yaml.MappingNode}
 	for _, k := range keys {
@@ -60,8 +60,11 @@ func sectionNode(n *yaml.Node, path string) *yaml.Node {
 func (c *Config) node(k Key) *yaml.Node {
 	switch f := k.field(c).(type) {
 	case *string:
-		if k.Path == "nats.url" {
+		switch {
+		case k.Path == "nats.url", k.Path == "auth.jwt.jwks_url":
 			return text(MaskURL(*f))
+		case k.secret && *f != "":
+			return text("***")
 		}
 		return text(*f)
 	case *[]string:
@@ -139,6 +142,18 @@ func (c *Config) rolesNode() *yaml.Node {
 	for _, name := range sortedRoles(c.Roles) {
 		r := c.Roles[name]
 		n := pairs("pub", flowList(r.Pub), "sub", flowList(r.Sub), "work", flowList(r.Work), "req", flowList(r.Req))
+		deny := &yaml.Node{Kind: yaml.MappingNode, Style: yaml.FlowStyle}
+		for _, list := range roleLists {
+			if denied := *r.list("deny." + list); len(denied) > 0 {
+				deny.Content = append(deny.Content, text(list), flowList(denied))
+			}
+		}
+		if len(deny.Content) > 0 {
+			n.Content = append(n.Content, text("deny"), deny)
+		}
+		if r.History.Limited {
+			n.Content = append(n.Content, text("history"), text(r.History.String()))
+		}
 		key := text(name)
 		if o, ok := c.origins["roles."+name]; ok {
 			key.HeadComment = o.String()

@@ -16,8 +16,12 @@ var (
 	linkURL     = regexp.MustCompile(`^JETWAY_([A-Z0-9_]+_)?PORT=(tcp|udp|sctp)://`)
 )
 
-// urlVariable is where the client commands find the gateway; it sets no key.
-const urlVariable = envPrefix + "URL"
+// These tell the client commands where the gateway is, and who they are; they
+// set no key.
+const (
+	urlVariable   = envPrefix + "URL"
+	tokenVariable = envPrefix + "TOKEN"
+)
 
 // envKey finds the key that a variable sets. Names are resolved against the
 // table, because "_" separates both levels and words. A name that is close to
@@ -29,7 +33,7 @@ func envKey(name, value string, at origin, ps *problems) (key Key, ok, stray boo
 			return k, true, false
 		}
 	}
-	if name == urlVariable || serviceLink.MatchString(name) || linkURL.MatchString(name+"="+value) {
+	if name == urlVariable || name == tokenVariable || serviceLink.MatchString(name) || linkURL.MatchString(name+"="+value) {
 		return Key{}, false, false
 	}
 	rest := strings.TrimPrefix(name, envPrefix)

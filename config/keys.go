@@ -26,6 +26,8 @@ const (
 	// Subscriptions are what clients are subscribed to on connect.
 	Subscriptions Kind = "list of subscriptions"
 	Mappings      Kind = "list of mappings"
+	Denials       Kind = "lists by name"
+	Depth         Kind = "duration, or N events"
 )
 
 // Key is one entry of the configuration.
@@ -38,6 +40,7 @@ type Key struct {
 	field    func(*Config) any // pointer to the field; nil inside streams, roles and mappings
 	min, max int64             // bounds of Count and Size
 	choices  []string          // of Choice
+	secret   bool              // not to be printed
 }
 
 // nodes reports whether the value is made of mappings: one that a later layer
@@ -144,8 +147,24 @@ var keys = []Key{
 		Doc: "name of the stream of dead letters, on dead.jobs.* for jobs.*; kept until they are requeued or dropped"},
 	{Path: "queues.dead_max_bytes", Kind: Size, Default: "1GiB", max: maxStoreSize, field: func(c *Config) any { return &c.Queues.DeadMaxBytes },
 		Doc: "when the dead letters take this much, further jobs stay in their queue, nothing is dropped; reserved in max_store like events_max_bytes; 0: no limit"},
+	{Path: "auth.jwt.secret", Kind: Text, secret: true, field: func(c *Config) any { return &c.Auth.JWT.Secret },
+		Doc: "secret that tokens are signed with (HS256), at least 32 random bytes; better in a variable than in a file or a flag; empty: none"},
+	{Path: "auth.jwt.public_key_file", Kind: Text, field: func(c *Config) any { return &c.Auth.JWT.PublicKeyFile },
+		Doc: "PEM file with the public keys of whoever signs tokens: RSA, ECDSA or Ed25519; empty: none"},
+	{Path: "auth.jwt.jwks_url", Kind: Text, field: func(c *Config) any { return &c.Auth.JWT.JWKSURL },
+		Doc: "URL of the key set of the issuer of tokens, such as https://issuer.example/.well-known/jwks.json; empty: none"},
+	{Path: "auth.jwt.issuer", Kind: Text, field: func(c *Config) any { return &c.Auth.JWT.Issuer },
+		Doc: `what the claim "iss" must be; empty: anything`},
+	{Path: "auth.jwt.audience", Kind: Text, field: func(c *Config) any { return &c.Auth.JWT.Audience },
+		Doc: `what the claim "aud" must be or have in its list; empty: anything`},
+	{Path: "auth.callout", Kind: Text, field: func(c *Config) any { return &c.Auth.Callout },
+		Doc: "NATS subject of a service that decides about clients with a token, such as jetway.auth; no role may reach it; empty: none"},
+	{Path: "auth.cookie", Kind: Text, field: func(c *Config) any { return &c.Auth.Cookie },
+		Doc: "name of the cookie that may carry the token; taken only from pages of the server's own origin or of allowed_origins; empty: none"},
+	{Path: "auth.query", Kind: Text, field: func(c *Config) any { return &c.Auth.Query },
+		Doc: "name of the parameter of the URL that may carry the token; dangerous: proxies and browsers write URLs into logs and histories; empty: none"},
 	{Path: "auth.anonymous", Kind: Text, Default: anonymousDefault, field: func(c *Config) any { return &c.Auth.Anonymous },
-		Doc: `role of clients without a token; "" refuses them; the default is dev while listen is a loopback address, "" elsewhere`},
+		Doc: `role of clients without a token; "" refuses them; the default is dev while listen is a loopback address and no tokens are configured, "" otherwise`},
 	{Path: "roles", Kind: Roles, Default: defaultRoles, field: func(c *Config) any { return &c.Roles },
 		Doc: "what clients may do, by name of role; a role given here replaces the default one of that name as a whole"},
 	{Path: "roles.<name>.pub", Kind: List, Default: "[]",
@@ -156,6 +175,10 @@ var keys = []Key{
 		Doc: "subject filters of queues that may be worked on"},
 	{Path: "roles.<name>.req", Kind: List, Default: "[]",
 		Doc: "subject filters that requests may be sent to"},
+	{Path: "roles.<name>.deny", Kind: Denials, Default: "{}",
+		Doc: "what the role's holders may not do, even if another role allows it: {pub, sub, work, req}, lists of subject filters; a subscription that could bring a denied event is refused as a whole"},
+	{Path: "roles.<name>.history", Kind: Depth, Default: "unlimited",
+		Doc: "how far back its holders may read: a duration, such as 24h, a number, such as 1000 events, of each stream, or unlimited; 0: nothing stored before; of several roles the deepest"},
 	{Path: "socketio.path", Kind: Text, Default: "/socket.io/", field: func(c *Config) any { return &c.SocketIO.Path },
 		Doc: `where Socket.IO clients connect; begins and ends with a slash; "" turns Socket.IO off`},
 	{Path: "socketio.recovery", Kind: Choice, Default: RecoveryTrailing, choices: []string{RecoveryTrailing, RecoveryEvent, RecoveryOff}, field: func(c *Config) any { return &c.SocketIO.Recovery },
@@ -202,6 +225,8 @@ var keys = []Key{
 		Doc: "events that one client may publish per second (/s), minute (/m) or hour (/h)"},
 	{Path: "limits.per_address", Kind: Count, Default: "1000", min: 1, max: 10 * million, field: func(c *Config) any { return &c.Limits.PerAddress },
 		Doc: "connections per remote address"},
+	{Path: "limits.auth_timeout", Kind: Duration, Default: "10s", field: func(c *Config) any { return &c.Limits.AuthTimeout },
+		Doc: "how long a client that needs a token may take to send it"},
 	{Path: "limits.max_durables", Kind: Count, Default: "100", min: 1, max: million, field: func(c *Config) any { return &c.Limits.MaxDurables },
 		Doc: "durable subscriptions per user"},
 	{Path: "log.max_messages", Kind: Count, Default: "100000", min: 1, max: 100 * million, field: func(c *Config) any { return &c.Log.MaxMessages },
@@ -230,7 +255,7 @@ const defaultRoles = `{` +
 
 // later are keys that are documented and belong to later releases. They get a
 // sentence of their own: nobody should look for a typing error.
-var later = []string{"auth.jwt", "auth.callout", "nats.embedded.cluster", "limits.auth_timeout"}
+var later = []string{"nats.embedded.cluster"}
 
 // keyAt returns the key with this path.
 func keyAt(path string) (Key, bool) {

@@ -120,10 +120,10 @@ func (c *Config) decode(k *koanf.Koanf, ps *problems) {
 }
 
 // defaultOf is the default of a key. That of auth.anonymous depends on
-// listen, which comes earlier in the table: what is right for a laptop must
-// not be what a public address starts with.
+// listen and auth.jwt, which come earlier in the table: what is right for a
+// laptop must not be what a public address, or one behind a proxy, starts with.
 func (c *Config) defaultOf(k Key) string {
-	if k.Path == "auth.anonymous" && !loopback(c.Listen) {
+	if k.Path == "auth.anonymous" && (!loopback(c.Listen) || c.Auth.Takes()) {
 		return ""
 	}
 	return k.Default

@@ -64,7 +64,7 @@ func TestDefaults(t *testing.T) {
 			MaxHTTPBufferSize: 1_000_000, Parser: config.ParserAuto},
 		Bridge: config.Bridge{Connect: config.Connect{Subscribe: []config.ConnectSubscription{}}, Map: []bridge.MapRule{}},
 		Limits: config.Limits{MaxClients: 100000, MaxMessageBytes: 1 << 20, MaxSubscriptions: 100, PublishRate: 1000,
-			PerAddress: 1000, MaxDurables: 100},
+			PerAddress: 1000, AuthTimeout: 10 * time.Second, MaxDurables: 100},
 		Log:                      config.Log{MaxMessages: 100000, MaxBytes: 64 << 20},
 		DurableInactiveThreshold: 72 * time.Hour,
 		Drain:                    10 * time.Second,
@@ -137,7 +137,7 @@ func TestProblemsOutsideTheFile(t *testing.T) {
 	}{
 		{name: "unknown variable", env: []string{"JETWAY_LISTNE=x"}, want: `JETWAY_LISTNE: sets no known key: did you mean JETWAY_LISTEN?`},
 		{name: "level left out", env: []string{"JETWAY_STORE_DIR=x"}, want: `JETWAY_STORE_DIR: sets no known key: did you mean JETWAY_NATS_EMBEDDED_STORE_DIR?`},
-		{name: "of a later release", env: []string{"JETWAY_AUTH_JWT_SECRET=x"}, want: `JETWAY_AUTH_JWT_SECRET: "auth.jwt" is not available in this release: unset it`},
+		{name: "of a later release", env: []string{"JETWAY_NATS_EMBEDDED_CLUSTER_NAME=x"}, want: `JETWAY_NATS_EMBEDDED_CLUSTER_NAME: "nats.embedded.cluster" is not available in this release: unset it`},
 		{name: "bad value", env: []string{"JETWAY_DRAIN=10"}, want: `JETWAY_DRAIN: drain: "10" is not a duration: write a number with ms, s, m, h or d, such as 30s or 7d`},
 		{name: "bad flag", args: []string{"--drain=10"}, want: `--drain: "10" is not a duration: write a number with ms, s, m, h or d, such as 30s or 7d`},
 		{name: "empty number", env: []string{"JETWAY_LOG_MAX_MESSAGES="}, want: `JETWAY_LOG_MAX_MESSAGES: log.max_messages: "" is not a whole number: write digits only, such as 1000`},
@@ -218,7 +218,7 @@ func TestFlagHint(t *testing.T) {
 	flags(t).VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
 	for name, want := range map[string]string{
 		"listn": ": did you mean --listen?", "store-dir": ": did you mean --nats.embedded.store_dir?",
-		"auth.jwt.secret": `: "auth.jwt" is not available in this release`, "socketio.pth": ": did you mean --socketio.path?", "queues.leas": ": did you mean --queues.lease?", "conifg": ": did you mean --config?", "zzzzzzzz": "",
+		"nats.embedded.cluster.name": `: "nats.embedded.cluster" is not available in this release`, "socketio.pth": ": did you mean --socketio.path?", "queues.leas": ": did you mean --queues.lease?", "conifg": ": did you mean --config?", "zzzzzzzz": "",
 	} {
 		if got := config.FlagHint(name, known); got != want {
 			t.Errorf("%s: got %q, want %q", name, got, want)
@@ -229,7 +229,7 @@ func TestFlagHint(t *testing.T) {
 // A variable that resembles no key belongs to a script around Jetway: it is
 // named, so that a mistake is seen, and nothing breaks.
 func TestStrayVariables(t *testing.T) {
-	c, err := config.ParseOnly(config.Source{Env: []string{"JETWAY_BIN=/usr/bin/jetway", "JETWAY_PORT=8080", "JETWAY_URL=ws://x/ws",
+	c, err := config.ParseOnly(config.Source{Env: []string{"JETWAY_BIN=/usr/bin/jetway", "JETWAY_PORT=8080", "JETWAY_URL=ws://x/ws", "JETWAY_TOKEN=hunter2",
 		"JETWAY_SUBJECT=jobs.r", "JETWAY_TRY=1", "JETWAY_POS=x-1"}}) // the last three: of "jetway work"
 	if err != nil {
 		t.Fatal(err)
@@ -240,8 +240,8 @@ func TestStrayVariables(t *testing.T) {
 			t.Errorf("no warning about %s: %s", name, got)
 		}
 	}
-	if strings.Contains(got, "JETWAY_URL") {
-		t.Errorf("a warning about the client commands' variable: %s", got)
+	if strings.Contains(got, "JETWAY_URL") || strings.Contains(got, "TOKEN") {
+		t.Errorf("a warning about the client commands' variables: %s", got)
 	}
 }
 

@@ -16,6 +16,11 @@ func (c *Config) probe(ps *problems) {
 			ps.add(c.at("tls.cert"), "tls.cert", "cannot be used with tls.key (%v): name two PEM files that belong together", err)
 		}
 	}
+	if file := c.Auth.JWT.PublicKeyFile; file != "" {
+		if _, err := os.ReadFile(file); err != nil {
+			ps.add(c.at("auth.jwt.public_key_file"), "auth.jwt.public_key_file", "%q cannot be read (%v): name a PEM file", file, unwrapPath(err))
+		}
+	}
 	if c.NATS.Credentials != "" && c.NATS.URL != "" {
 		f, err := os.Open(c.NATS.Credentials)
 		if err != nil {

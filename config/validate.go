@@ -19,6 +19,7 @@ func (c *Config) validate(ps *problems) {
 	c.validateStreams(ps)
 	c.validateQueues(ps)
 	c.validateRoles(ps)
+	c.validateAuth(ps)
 	c.validateSocketIO(ps)
 	c.validateBridge(ps)
 	c.validateTimes(ps)
@@ -121,6 +122,7 @@ func (c *Config) validateTimes(ps *problems) {
 		least time.Duration
 	}{
 		{"durable_inactive_threshold", c.DurableInactiveThreshold, time.Second},
+		{"limits.auth_timeout", c.Limits.AuthTimeout, 100 * time.Millisecond},
 		{"ping.interval", c.Ping.Interval, 10 * time.Millisecond},
 		{"ping.timeout", c.Ping.Timeout, 10 * time.Millisecond},
 	} {
@@ -137,7 +139,7 @@ func (c *Config) validateRoles(ps *problems) {
 			ps.add(c.at(path), "", "role %q: %s", name, because(err))
 		}
 		r := c.Roles[name]
-		for _, field := range roleFields {
+		for _, field := range append(slices.Clone(roleLists), denyLists()...) {
 			for _, filter := range *r.list(field) {
 				if msg := badPermission(filter); msg != "" {
 					ps.add(c.at(path+"."+field), path+"."+field, "%q: %s", filter, msg)
@@ -151,6 +153,15 @@ func (c *Config) validateRoles(ps *problems) {
 				strings.Join(sortedRoles(c.Roles), ", "))
 		}
 	}
+}
+
+// denyLists are the names of the lists of what a role denies.
+func denyLists() []string {
+	var names []string
+	for _, list := range roleLists {
+		names = append(names, "deny."+list)
+	}
+	return names
 }
 
 // badPermission says why a text is no subject filter of a role, "" if it is.

@@ -17,12 +17,16 @@ func (c *Config) Warnings() []string {
 	}
 	anonymous := c.Auth.Anonymous
 	switch {
+	case anonymous == "" && !c.Auth.Takes():
+		warn("auth.anonymous", `no client can connect: clients without a token are refused, and no tokens are taken; configure auth.jwt, name a role, such as user, or listen on loopback`)
 	case anonymous == "":
-		warn("auth.anonymous", `no client can connect: clients without a token are refused, and this release has no tokens; name a role, such as user, or listen on loopback`)
+	case c.Auth.Takes() && c.Roles[anonymous].everything():
+		warn("auth.anonymous", "tokens are taken, but who has none has the role %q, which may read and write everything; use a role with fewer rights", anonymous)
 	case !loopback(c.Listen):
 		warn("auth.anonymous", "everyone who can reach %s has the role %q (%s); use a role with fewer rights, or listen on loopback",
 			c.Listen, anonymous, c.Roles[anonymous].summary())
 	}
+	c.authWarnings(warn)
 	if anonymous != "" && slices.Contains(c.AllowedOrigins, "*") {
 		warn("allowed_origins", `with "*", any web page that is open in a browser that can reach %s may act with the role %q; list the origins of your pages`,
 			c.Listen, anonymous)
@@ -43,9 +47,14 @@ func (c *Config) Warnings() []string {
 	return out
 }
 
+// everything reports whether nothing is out of reach of the role.
+func (r Role) everything() bool {
+	return slices.Contains(r.Pub, ">") && slices.Contains(r.Sub, ">")
+}
+
 // summary names what a role allows in one phrase.
 func (r Role) summary() string {
-	if slices.Contains(r.Pub, ">") && slices.Contains(r.Sub, ">") {
+	if r.everything() {
 		return "it may read and write everything"
 	}
 	return fmt.Sprintf("%d filters to publish, %d to subscribe", len(r.Pub), len(r.Sub))

@@ -16,15 +16,18 @@ const (
 	refusedUnready refusal = "not_ready"   // starting, stopping, or without NATS
 	refusedUpgrade refusal = "upgrade"     // not a WebSocket handshake
 	refusedRequest refusal = "engine_io"   // not a request of Engine.IO, or of no session
+	refusedToken   refusal = "token"       // a token that is no good, or where it may not be
 )
 
-var refusals = [...]refusal{refusedOrigin, refusedClients, refusedAddress, refusedUnready, refusedUpgrade, refusedRequest}
+var refusals = [...]refusal{refusedOrigin, refusedClients, refusedAddress, refusedUnready, refusedUpgrade, refusedRequest, refusedToken}
 
 // status is the HTTP answer to a refused handshake.
 func (r refusal) status() int {
 	switch r {
 	case refusedOrigin:
 		return http.StatusForbidden
+	case refusedToken:
+		return http.StatusUnauthorized
 	case refusedAddress:
 		return http.StatusTooManyRequests
 	case refusedUpgrade:
@@ -35,16 +38,22 @@ func (r refusal) status() int {
 
 // admission counts who is connected, and from where.
 type admission struct {
+	mu            sync.Mutex
 	maxClients    int
 	maxPerAddress int
-
-	mu        sync.Mutex
-	clients   int
-	addresses map[string]int
+	clients       int
+	addresses     map[string]int
 }
 
 func newAdmission(maxClients, maxPerAddress int) *admission {
 	return &admission{maxClients: maxClients, maxPerAddress: maxPerAddress, addresses: make(map[string]int)}
+}
+
+// limit changes the limits. Who is in stays.
+func (a *admission) limit(maxClients, maxPerAddress int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.maxClients, a.maxPerAddress = maxClients, maxPerAddress
 }
 
 // enter lets one more connection in; each that it lets in must leave.

@@ -24,7 +24,8 @@ func (s *Server) adminHandler() http.Handler {
 func (s *Server) metrics() prometheus.Collector {
 	stats := s.opts.Bridge.Stats()
 	m := &metrics{server: s, refused: prometheus.NewDesc("jetway_refused_total", "Requests of clients that were refused, by error code.", []string{"code"}, nil),
-		rejected: prometheus.NewDesc("jetway_connections_refused_total", "Connections that were not let in, by reason.", []string{"reason"}, nil)}
+		rejected:        prometheus.NewDesc("jetway_connections_refused_total", "Connections that were not let in, by reason.", []string{"reason"}, nil),
+		unauthenticated: prometheus.NewDesc("jetway_auth_refused_total", "Tokens that were refused, or missing, and sessions that ended for their token, by reason.", []string{"reason"}, nil)}
 	m.gauge("jetway_clients", "Clients connected now.", stats.Clients.Load)
 	m.gauge("jetway_subscriptions", "Subscriptions of connected clients.", stats.Subscriptions.Load)
 	m.counter("jetway_events_received_total", "Events received from the streams.", stats.Received.Load)
@@ -60,6 +61,8 @@ type metrics struct {
 	plain    []plainMetric
 	refused  *prometheus.Desc
 	rejected *prometheus.Desc
+
+	unauthenticated *prometheus.Desc
 }
 
 type plainMetric struct {
@@ -83,6 +86,7 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	}
 	ch <- m.refused
 	ch <- m.rejected
+	ch <- m.unauthenticated
 }
 
 // Collect implements [prometheus.Collector].
@@ -95,5 +99,8 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	})
 	for i, why := range refusals {
 		ch <- prometheus.MustNewConstMetric(m.rejected, prometheus.CounterValue, float64(m.server.refused[i].Load()), string(why))
+	}
+	for why, n := range m.server.unauthenticated {
+		ch <- prometheus.MustNewConstMetric(m.unauthenticated, prometheus.CounterValue, float64(n.Load()), string(why))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/gateway/auth"
 )
 
 // Options configures a [Server]. Bridge is required; the zero value of every
@@ -26,8 +27,20 @@ type Options struct {
 	// network position.
 	AllowedOrigins []string
 
-	// Anonymous is what clients without a token may do; nil refuses them.
+	// Auth decides who clients are. Nil takes no tokens, and lets everyone in
+	// as Anonymous says.
+	Auth auth.Authenticator
+
+	// Anonymous is what clients without a token may do; nil refuses them. It
+	// is not looked at when there is an Auth.
 	Anonymous *bridge.Permissions
+
+	// TokenSources are where tokens are looked for besides Authorization.
+	TokenSources auth.Sources
+
+	// AuthTimeout is how long a client that needs a token may take to send it;
+	// 0 means 10 s. Stops connections of nobody from filling the gateway.
+	AuthTimeout time.Duration
 
 	// Pages are served by their paths, such as "/" or "/jobs": HTML, and
 	// JavaScript where the path ends in ".js". Nil serves none.
@@ -60,6 +73,10 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.Auth == nil {
+		o.Auth = &auth.Policy{Anonymous: o.Anonymous}
+	}
+	setDefault(&o.AuthTimeout, 10*time.Second)
 	setDefault(&o.Listen, "127.0.0.1:8080")
 	setDefault(&o.MaxClients, 100_000)
 	setDefault(&o.MaxPerAddress, 1000)

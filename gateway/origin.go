@@ -22,10 +22,30 @@ func originAllowed(r *http.Request, allowed []string) bool {
 	case slices.Contains(allowed, "*"), slices.Contains(allowed, origins[0]):
 		return true
 	}
-	u, err := url.Parse(origins[0])
+	return sameOrigin(origins[0], r.Host)
+}
+
+func sameOrigin(origin, host string) bool {
+	u, err := url.Parse(origin)
 	if err != nil || u.Host == "" || u.Path != "" || u.User != nil {
 		return false
 	}
 	// The scheme is not compared: behind a proxy that ends TLS it differs.
-	return strings.EqualFold(u.Host, r.Host)
+	return strings.EqualFold(u.Host, host)
+}
+
+// ownPage reports whether a request is of a page that may use its visitor's
+// cookies: one of the server's own origin, or one on the list by its name. A
+// browser sends no Origin with a GET to the page's own server (that is how
+// Socket.IO polls), but says then that it is one, in a field that no page can
+// set (Fetch Metadata, section 2.3).
+func ownPage(h http.Header, host string, allowed []string) bool {
+	origins := h.Values("Origin")
+	switch len(origins) {
+	case 0:
+		return slices.Equal(h.Values("Sec-Fetch-Site"), []string{"same-origin"})
+	case 1:
+		return origins[0] != "*" && slices.Contains(allowed, origins[0]) || sameOrigin(origins[0], host)
+	}
+	return false
 }

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/gateway/auth"
 	"github.com/jetway-io/jetway/gateway/socketio/clientbundle"
 	"github.com/jetway-io/jetway/gateway/websock"
 )
@@ -30,6 +32,14 @@ const (
 type session interface {
 	Run()                         // until the client is gone
 	Shutdown(ctx context.Context) // returns when Run has
+
+	// Revoke ends the session if the revocation is about it, and reports
+	// whether it is. It returns at once.
+	Revoke(r bridge.Revocation) bool
+
+	// Renew changes who the client is, as far as that may change; nil ends it.
+	// It returns at once.
+	Renew(renew func(*auth.Identity) *auth.Identity)
 }
 
 // Server accepts clients. Its life is [New], [Server.Start], [Server.Stop].
@@ -43,9 +53,13 @@ type Server struct {
 	admission *admission
 	wire      websock.Stats
 	refused   [len(refusals)]atomic.Uint64
-	dedupe    time.Duration // owned by Start, then static
-	stock     *stock        // Socket.IO; nil without
-	node      string        // this gateway's name in sids
+
+	unauthenticated map[auth.Reason]*atomic.Uint64 // all reasons, from the start
+
+	dedupe time.Duration // owned by Start, then static
+	stock  *stock        // Socket.IO; nil without
+	node   string        // this gateway's name in sids
+	rules  atomic.Pointer[Rules]
 
 	serving sync.WaitGroup // of http.Server.Serve
 
@@ -69,6 +83,11 @@ func New(opts Options) (*Server, error) {
 		sessions:  make(map[session]struct{}),
 	}
 	s.node = randomNode()
+	s.rules.Store(opts.Rules().withDefaults())
+	s.unauthenticated = make(map[auth.Reason]*atomic.Uint64)
+	for _, why := range auth.Reasons() {
+		s.unauthenticated[why] = new(atomic.Uint64)
+	}
 	if s.stock, err = newStock(s); err != nil {
 		return nil, err
 	}
@@ -83,6 +102,7 @@ func New(opts Options) (*Server, error) {
 		// HTTP/1.1 only: a WebSocket handshake needs the connection itself.
 		s.listener = tls.NewListener(s.listener, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
 	}
+	opts.Bridge.OnRevoke(s.revoke)
 	if opts.AdminListen != "" {
 		if s.admin, err = listen(opts.AdminListen, "admin.listen"); err != nil {
 			return nil, errors.Join(err, s.listener.Close())
@@ -174,11 +194,8 @@ func (s *Server) handler() http.Handler {
 func (s *Server) Stop(ctx context.Context) error {
 	s.mu.Lock()
 	s.draining = true
-	all := make([]session, 0, len(s.sessions))
-	for one := range s.sessions {
-		all = append(all, one)
-	}
 	s.mu.Unlock()
+	all := s.all()
 
 	errs := []error{ignoreClosed(s.listener.Close())}
 	s.opts.Bridge.EndWork()

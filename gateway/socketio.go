@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/gateway/auth"
 	"github.com/jetway-io/jetway/gateway/engineio"
 	"github.com/jetway-io/jetway/gateway/sio"
 	"github.com/jetway-io/jetway/gateway/socketio"
@@ -53,7 +54,10 @@ func newStock(s *Server) (*stock, error) {
 		return nil, nil
 	}
 	handler, err := sio.New(sio.Options{
-		Bridge: s.opts.Bridge, Logger: s.logger, User: AnonymousUser, Permissions: s.opts.Anonymous,
+		Bridge: s.opts.Bridge, Logger: s.logger, AuthRefused: s.authRefused,
+		Identify: func(ctx context.Context, c *socketio.Conn, namespace, token string) (*auth.Identity, error) {
+			return s.identifySocket(ctx, c.Session().Request(), namespace, token)
+		},
 		Mapping: o.Mapping, Subscribe: o.Subscribe, Recovery: o.Recovery, Namespaces: o.Namespaces, Format: o.Format,
 		MaxMessageBytes: s.opts.MaxMessageBytes, MaxSubscriptions: s.opts.MaxSubscriptions, PublishRate: s.opts.PublishRate,
 	})
@@ -70,7 +74,7 @@ func newStock(s *Server) (*stock, error) {
 		Handler: st, Logger: s.logger, Wire: &s.wire, AllowRequest: st.allow, Refused: st.refused,
 		PingInterval: o.PingInterval, PingTimeout: o.PingTimeout, UpgradeTimeout: o.UpgradeTimeout,
 		MaxHTTPBufferSize: o.MaxHTTPBufferSize, Cookie: o.Cookie, WriteTimeout: writeTimeout,
-		CORS: &engineio.CORS{Origins: s.opts.AllowedOrigins, Credentials: true},
+		CORS: &engineio.CORS{Current: func() []string { return s.rules.Load().AllowedOrigins }, Credentials: true},
 	}
 	if o.Gateways != nil {
 		st.forward = &sio.Forwarder{Node: s.node, Gateways: o.Gateways, MaxBytes: max(o.MaxHTTPBufferSize, engineio.DefaultMaxHTTPBufferSize)}
@@ -111,7 +115,9 @@ var (
 	errTooMany  = errors.New("too many clients: limits.max_clients and limits.per_address bound them")
 )
 
-// allow decides about a handshake. Origins are checked by engineio.
+// allow decides about a handshake. Origins are checked by engineio, and tokens
+// when a namespace is joined, but a cookie that comes from a page that may not
+// use it opens nothing.
 func (st *stock) allow(r *http.Request) error {
 	s := st.gateway
 	if s.isDraining() || s.opts.Bridge.Ready() != nil {
@@ -121,6 +127,11 @@ func (st *stock) allow(r *http.Request) error {
 	if why, ok := s.admission.mayEnter(addressOf(r.RemoteAddr)); !ok {
 		s.count(why)
 		return errTooMany
+	}
+	if _, err := s.find(handshakeOf(r)); err != nil {
+		s.authRefused(auth.ReasonOf(err))
+		s.count(refusedToken)
+		return err
 	}
 	return nil
 }

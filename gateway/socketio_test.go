@@ -21,7 +21,7 @@ type stock struct {
 	ws *websocket.Conn
 }
 
-func dialStock(t *testing.T, s *gateway.Server) *stock {
+func joinStock(t *testing.T, s *gateway.Server) *stock {
 	t.Helper()
 	c := openStock(t, s)
 	c.send("40")
@@ -69,7 +69,7 @@ func TestSocketIOControlEvents(t *testing.T) {
 		Anonymous: &bridge.Permissions{Pub: all, Sub: all, Work: all, Req: all},
 		SocketIO:  gateway.SocketIO{Path: "/socket.io/"},
 	})
-	c := dialStock(t, s)
+	c := joinStock(t, s)
 	for _, tt := range []struct{ emit, answer string }{
 		{`421["jetway:pub",{"pub":"events.a","data":1}]`, `431[{"ok":true,"pos":`},
 		{`422["jetway:sub",{"sub":"events.b"}]`, `432[{"ok":true,"sid":"b1"}]`},
@@ -96,7 +96,7 @@ func TestSocketIOControlEvents(t *testing.T) {
 // client's offset.
 func TestSocketIOCursor(t *testing.T) {
 	s, _ := serve(t, gateway.Options{Anonymous: everything, SocketIO: gateway.SocketIO{Path: "/socket.io/", Recovery: sio.RecoveryEvent}})
-	c := dialStock(t, s)
+	c := joinStock(t, s)
 	const cursor = `42["jetway:cursor","`
 	first := c.want(cursor)
 	c.send(`421["jetway:sub",{"sub":"live.x"}]`)
@@ -137,7 +137,7 @@ func TestSocketIOTriesAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := dialStock(t, serveOver(t, f, gateway.Options{Anonymous: everything, SocketIO: gateway.SocketIO{Path: "/socket.io/", Mapping: mapping}}))
+	c := joinStock(t, serveOver(t, f, gateway.Options{Anonymous: everything, SocketIO: gateway.SocketIO{Path: "/socket.io/", Mapping: mapping}}))
 	c.send(`421["chat","hi","key-1"]`)
 	c.want(`431[{"ok":true,"pos":"`)
 	if left := f.fails.Load(); left != -1 {
@@ -153,7 +153,7 @@ func TestSocketIOTriesAgain(t *testing.T) {
 func TestSocketIOServerOffset(t *testing.T) {
 	s, _ := serve(t, gateway.Options{Anonymous: everything, SocketIO: gateway.SocketIO{Path: "/socket.io/",
 		Subscribe: []sio.Subscription{{Filter: "events.>", From: "first"}}}})
-	c := dialStock(t, s)
+	c := joinStock(t, s)
 	for _, n := range []string{"1", "2"} {
 		c.send(`42["events.a",` + n + `]`)
 		c.want(`42["events.a",` + n + `,"`)
@@ -193,7 +193,7 @@ func TestSocketIOServerOffset(t *testing.T) {
 // An event that is too big is refused, and the connection goes on.
 func TestSocketIOTooBig(t *testing.T) {
 	s, _ := serve(t, gateway.Options{Anonymous: everything, MaxMessageBytes: 1000, SocketIO: gateway.SocketIO{Path: "/socket.io/"}})
-	c := dialStock(t, s)
+	c := joinStock(t, s)
 	c.send(`421["events.a","` + strings.Repeat("x", 1000) + `"]`)
 	c.want(`431[{"ok":false,"code":"too_big"`)
 	c.send(`422["events.a","` + strings.Repeat("x", 998) + `"]`)

@@ -11,9 +11,6 @@ import (
 	"github.com/jetway-io/jetway/gateway/websock"
 )
 
-// AnonymousUser is who a client without a token is.
-const AnonymousUser = "anonymous"
-
 // subprotocol is echoed to clients that ask for it.
 const subprotocol = "jetway.v1"
 
@@ -25,7 +22,7 @@ const writeTimeout = 2 * time.Minute
 // serveNative lets a jetway.v1 client in.
 func (s *Server) serveNative(w http.ResponseWriter, r *http.Request) {
 	address := addressOf(r.RemoteAddr)
-	if !originAllowed(r, s.opts.AllowedOrigins) {
+	if !originAllowed(r, s.rules.Load().AllowedOrigins) {
 		s.refuse(w, refusedOrigin, &bridge.Error{Code: bridge.CodeForbidden, Msg: "this origin may not connect", Hint: "add it to allowed_origins"})
 		return
 	}
@@ -38,6 +35,12 @@ func (s *Server) serveNative(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	leave := func() { s.admission.leave(address) }
+	id, refused, err := s.identify(r.Context(), handshakeOf(r))
+	if err != nil {
+		leave()
+		s.refuseToken(w, err)
+		return
+	}
 	conn, err := websock.Upgrade(w, r, websock.Options{
 		Subprotocols:    []string{subprotocol},
 		CheckOrigin:     func(*http.Request) bool { return true }, // checked above
@@ -52,14 +55,18 @@ func (s *Server) serveNative(w http.ResponseWriter, r *http.Request) {
 		s.logger.Debug("handshake refused", "client", address, "error", err)
 		return
 	}
+	rules := s.rules.Load()
 	session := native.New(conn, native.Options{
 		Bridge:           s.opts.Bridge,
 		Logger:           s.logger,
-		User:             AnonymousUser,
-		Permissions:      s.opts.Anonymous,
+		Identity:         id,
+		Refused:          refused,
+		Authenticate:     s.authenticate(address),
+		AuthTimeout:      rules.AuthTimeout,
+		AuthRefused:      s.authRefused,
 		MaxMessageBytes:  s.opts.MaxMessageBytes,
-		MaxSubscriptions: s.opts.MaxSubscriptions,
-		PublishRate:      s.opts.PublishRate,
+		MaxSubscriptions: rules.MaxSubscriptions,
+		PublishRate:      rules.PublishRate,
 		PingInterval:     s.opts.PingInterval,
 		Dedupe:           s.dedupe,
 		Address:          address,
@@ -82,6 +89,11 @@ func (s *Server) count(why refusal) {
 // clients know from the protocol.
 func (s *Server) refuse(w http.ResponseWriter, why refusal, e *bridge.Error) {
 	s.count(why)
+	answer(w, why.status(), e)
+}
+
+// answer writes an error object.
+func answer(w http.ResponseWriter, status int, e *bridge.Error) {
 	body := struct {
 		OK    bool        `json:"ok"`
 		Code  bridge.Code `json:"code"`
@@ -94,6 +106,6 @@ func (s *Server) refuse(w http.ResponseWriter, why refusal, e *bridge.Error) {
 		w.Header().Set("Retry-After", strconv.Itoa(int(e.Retry.Seconds())))
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(why.status())
+	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(body) // the client may be gone
 }

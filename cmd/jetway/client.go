@@ -31,7 +31,7 @@ func (m *Main) urlFlag(cmd *cobra.Command) *string {
 			def = cmp.Or(url, def)
 		}
 	}
-	return cmd.Flags().String("url", def, "where the gateway is; JETWAY_URL sets the default")
+	return cmd.Flags().String("url", def, "where the gateway is; JETWAY_URL sets the default, JETWAY_TOKEN a token")
 }
 
 // headFlag adds --head to a command that sends headers.
@@ -97,7 +97,7 @@ func printable(s string) string {
 // withClient connects to the gateway that a command with [Main.urlFlag] names,
 // for as long as f runs.
 func (m *Main) withClient(cmd *cobra.Command, f func(context.Context, *client.Client) error) error {
-	c, err := dial(cmd.Context(), cmd.Flag("url").Value.String())
+	c, err := m.dial(cmd.Context(), cmd.Flag("url").Value.String())
 	if err != nil {
 		return err
 	}
@@ -106,6 +106,18 @@ func (m *Main) withClient(cmd *cobra.Command, f func(context.Context, *client.Cl
 }
 
 // dial connects to a gateway.
-func dial(ctx context.Context, url string) (*client.Client, error) {
-	return client.Dial(ctx, url, client.Options{})
+func (m *Main) dial(ctx context.Context, url string) (*client.Client, error) {
+	return client.Dial(ctx, url, client.Options{Token: m.accessToken()})
+}
+
+// accessToken is who the client commands are, "" for nobody. It comes from the
+// environment: a flag would show it to everyone who lists processes.
+func (m *Main) accessToken() string {
+	token := ""
+	for _, v := range m.Env {
+		if t, ok := strings.CutPrefix(v, "JETWAY_TOKEN="); ok {
+			token = t
+		}
+	}
+	return token
 }

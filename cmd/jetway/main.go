@@ -20,6 +20,11 @@ func main() {
 	// The first signal asks for a clean end; after it the default is back, so
 	// that a second one ends the process at once.
 	context.AfterFunc(ctx, stop)
-	m := &Main{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Env: os.Environ()}
+	hangup := func() <-chan os.Signal {
+		c := make(chan os.Signal, 1)
+		signal.Notify(c, syscall.SIGHUP)
+		return c
+	}
+	m := &Main{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Env: os.Environ(), Hangup: hangup}
 	os.Exit(m.Run(ctx, os.Args[1:]))
 }

@@ -75,7 +75,7 @@ it. --delay and --at keep it out of the queue for a time, or until a moment.`,
 }
 
 func (m *Main) pub(ctx context.Context, f pubFlags, args []string) error {
-	c, err := dial(ctx, f.url)
+	c, err := m.dial(ctx, f.url)
 	if err != nil {
 		return err
 	}

@@ -66,7 +66,7 @@ func (m *Main) req(ctx context.Context, f reqFlags, args []string) error {
 			data = asPayload(data)
 		}
 	}
-	c, err := dial(ctx, f.url)
+	c, err := m.dial(ctx, f.url)
 	if err != nil {
 		return err
 	}

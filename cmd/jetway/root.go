@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,6 +26,10 @@ type Main struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Env            []string // "NAME=value", as os.Environ
+
+	// Hangup returns what tells a server to read its configuration again. Only
+	// a server calls it: other commands end with their terminal. Nil: nothing.
+	Hangup func() <-chan os.Signal
 }
 
 // Run executes one command line, without the program's name, and returns the
@@ -73,6 +78,7 @@ working directory if it is there, then from JETWAY_ variables, then from flags.`
 		newWorkCmd(m),
 		newReqCmd(m),
 		newDeadCmd(m),
+		newTokenCmd(m),
 		newCheckCmd(m),
 		newConfigCmd(m),
 		newVersionCmd(m),

@@ -45,7 +45,7 @@ func TestCommandLine(t *testing.T) {
 		{name: "unknown command", args: []string{"chekc"}, code: exitUsage, stderr: `jetway: unknown command "chekc": did you mean "check"?`},
 		{name: "unknown flag", args: []string{"config", "--listn", "x"}, code: exitUsage, stderr: "unknown flag: --listn: did you mean --listen?"},
 		{name: "flag of another command", args: []string{"check", "--listen=x"}, code: exitUsage, stderr: "unknown flag: --listen\n"},
-		{name: "flag of a later release", args: []string{"config", "--auth.callout=x"}, code: exitUsage, stderr: `"auth.callout" is not available in this release`},
+		{name: "flag of a later release", args: []string{"config", "--nats.embedded.cluster.name=x"}, code: exitUsage, stderr: `"nats.embedded.cluster" is not available in this release`},
 		{name: "flag without value", args: []string{"config", "--listen"}, code: exitUsage, stderr: "flag needs an argument: --listen"},
 		{name: "argument too many", args: []string{"version", "x"}, code: exitUsage, stderr: `run "jetway version --help" for help`},
 		{name: "config of the defaults", args: []string{"config"}, stdout: "listen: 127.0.0.1:8080 # default\n"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"os"
 	"strings"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/jetway-io/jetway/examples/jobs"
 	chat "github.com/jetway-io/jetway/examples/socketio-chat"
 	"github.com/jetway-io/jetway/gateway"
+	"github.com/jetway-io/jetway/gateway/auth"
 	"github.com/jetway-io/jetway/gateway/sio"
 	"github.com/jetway-io/jetway/gateway/socketio"
 	"github.com/jetway-io/jetway/jetstream"
@@ -32,7 +34,8 @@ func newServeCmd(m *Main) *cobra.Command {
 		Short: "Serve clients (the default command)",
 		Long: `Serve clients until SIGINT or SIGTERM, then drain: clients are told to come
 back, what they published is answered, and the store is closed. A second signal
-ends the process at once, which loses nothing that was acknowledged.
+ends the process at once, which loses nothing that was acknowledged. SIGHUP
+reads the configuration again, and takes its roles, keys, limits and origins.
 
 Without any configuration it serves this machine alone, with a NATS server of
 its own and its data in ./jetway-data.`,
@@ -46,7 +49,7 @@ its own and its data in ./jetway-data.`,
 			if err != nil {
 				return err
 			}
-			return m.serve(cmd.Context(), c)
+			return m.serve(cmd.Context(), c, func() (*config.Config, error) { return m.loadConfig(cmd) })
 		},
 	}
 	configFlags(cmd)
@@ -54,7 +57,8 @@ its own and its data in ./jetway-data.`,
 }
 
 // serve runs until ctx ends, and then drains.
-func (m *Main) serve(ctx context.Context, c *config.Config) error {
+// read is how the configuration is read again.
+func (m *Main) serve(ctx context.Context, c *config.Config, read func() (*config.Config, error)) error {
 	logger := slog.New(slog.NewTextHandler(m.Stderr, nil))
 	for _, w := range c.Warnings() {
 		logger.Warn(w)
@@ -62,7 +66,7 @@ func (m *Main) serve(ctx context.Context, c *config.Config) error {
 	if err := fitDisk(c, logger); err != nil {
 		return err
 	}
-	s := &service{config: c, logger: logger}
+	s := &service{config: c, taken: c, logger: logger}
 	if err := s.start(ctx); err != nil {
 		if ctx.Err() != nil {
 			err = nil // asked to stop while starting: not a failure
@@ -70,19 +74,31 @@ func (m *Main) serve(ctx context.Context, c *config.Config) error {
 		return errors.Join(err, s.stop())
 	}
 	s.announce(m)
-	<-ctx.Done()
+	var hangup <-chan os.Signal
+	if m.Hangup != nil {
+		hangup = m.Hangup()
+	}
+	for ctx.Err() == nil {
+		select {
+		case <-hangup:
+			s.reload(read)
+		case <-ctx.Done():
+		}
+	}
 	logger.Info("draining", "at most", c.Drain)
 	return s.stop()
 }
 
 // service is everything that runs, in the order in which it starts.
 type service struct {
-	config *config.Config
+	config *config.Config // as it was started
+	taken  *config.Config // as it was reloaded last
 	logger *slog.Logger
 	broker *jetstream.Broker
 	bridge *bridge.Bridge
 	server *gateway.Server
-	chat   bool // the page of the chat is served
+	chat   bool    // the page of the chat is served
+	access *access // who may do what; nil until it is made
 }
 
 func (s *service) start(ctx context.Context) (err error) {
@@ -103,10 +119,14 @@ func (s *service) start(ctx context.Context) (err error) {
 			ResumeGrace: s.config.Queues.ResumeGrace,
 		},
 	})
+	if s.access, err = newAccess(s.config, s.bridge, s.logger); err != nil {
+		return err
+	}
 	o, err := gatewayOptions(s.config, s.bridge, s.logger)
 	if err != nil {
 		return err
 	}
+	o.Auth = s.access.policy
 	if o.SocketIO.Path != "" {
 		o.SocketIO.Gateways = s.gateways()
 	}
@@ -127,6 +147,9 @@ func (s *service) stop() error {
 	var errs []error
 	if s.server != nil {
 		errs = append(errs, s.server.Stop(ctx))
+	}
+	if s.access != nil {
+		s.access.close()
 	}
 	if s.bridge != nil {
 		errs = append(errs, s.bridge.Stop(ctx))
@@ -211,12 +234,11 @@ func gatewayOptions(c *config.Config, b *bridge.Bridge, logger *slog.Logger) (ga
 		PublishRate:      c.Limits.PublishRate,
 		PingInterval:     c.Ping.Interval,
 		PingTimeout:      c.Ping.Timeout,
+		TokenSources:     auth.Sources{Cookie: c.Auth.Cookie, Query: c.Auth.Query},
+		AuthTimeout:      c.Limits.AuthTimeout,
 	}
-	if role, ok := c.Roles[c.Auth.Anonymous]; ok {
-		o.Anonymous = forAnonymous(role)
-		if c.Auth.Anonymous == devRole {
-			o.Pages = pages
-		}
+	if c.Auth.Anonymous == devRole {
+		o.Pages = pages
 	}
 	var err error
 	o.SocketIO, err = socketIO(c)
@@ -236,7 +258,7 @@ func servesChat(o gateway.SocketIO) bool {
 	if o.Path != "/socket.io/" {
 		return false
 	}
-	_, _, err := o.Mapping.Subject(chat.Event, gateway.AnonymousUser)
+	_, _, err := o.Mapping.Subject(chat.Event, auth.Anonymous)
 	return err == nil
 }
 
@@ -279,14 +301,6 @@ var pages = map[string][]byte{
 	"/jobs":           jobs.Page,
 	"/jobs/worker":    jobs.Worker,
 	"/jobs/worker.js": jobs.WorkerScript,
-}
-
-// forAnonymous fills in who a client without a token is. What needs anything
-// else of a token does not apply to it.
-func forAnonymous(role config.Role) *bridge.Permissions {
-	p := bridge.Permissions{Pub: role.Pub, Sub: role.Sub, Work: role.Work, Req: role.Req}.
-		Expand(func(name string) (string, bool) { return gateway.AnonymousUser, name == "user" }, nil)
-	return &p
 }
 
 // announce says where to connect, where the data is, and what is open to whom.
@@ -334,8 +348,12 @@ func (s *service) announce(m *Main) {
 	if role, ok := c.Roles[c.Auth.Anonymous]; ok {
 		line("open to", "everyone who reaches %s, as %q: may publish to %s, subscribe to %s, work on %s and ask %s", address, c.Auth.Anonymous,
 			list(role.Pub), list(role.Sub), list(role.Work), list(role.Req))
-	} else {
-		line("open to", "nobody: auth.anonymous is empty, and this release takes no tokens")
+	}
+	switch {
+	case c.Auth.Takes():
+		line("tokens", "of %s", tokensOf(c))
+	case c.Auth.Anonymous == "":
+		line("open to", "nobody: auth.anonymous is empty, and no tokens are taken (auth.jwt, auth.callout)")
 	}
 }
 

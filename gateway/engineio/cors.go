@@ -25,12 +25,12 @@ func (c *CORS) handle(w http.ResponseWriter, r *http.Request) bool {
 	h.Add("Vary", "Origin")
 	origin, one := singleOrigin(r)
 	switch {
-	case one && slices.Contains(c.Origins, origin):
+	case one && slices.Contains(c.origins(), origin):
 		h.Set("Access-Control-Allow-Origin", origin)
 		if c.Credentials {
 			h.Set("Access-Control-Allow-Credentials", "true")
 		}
-	case slices.Contains(c.Origins, "*"):
+	case slices.Contains(c.origins(), "*"):
 		h.Set("Access-Control-Allow-Origin", "*")
 	}
 	if r.Method != http.MethodOptions {
@@ -45,6 +45,14 @@ func (c *CORS) handle(w http.ResponseWriter, r *http.Request) bool {
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return true
+}
+
+// origins is the list as it is now.
+func (c *CORS) origins() []string {
+	if c.Current != nil {
+		return c.Current()
+	}
+	return c.Origins
 }
 
 // isFieldNames reports whether s may be given back as a list of header names.
@@ -78,7 +86,7 @@ func (c *CORS) allows(r *http.Request) bool {
 		return false
 	case origin == "":
 		return len(r.Header.Values("Origin")) == 0
-	case c != nil && (slices.Contains(c.Origins, "*") || slices.Contains(c.Origins, origin)):
+	case c != nil && (slices.Contains(c.origins(), "*") || slices.Contains(c.origins(), origin)):
 		return true
 	}
 	u, err := url.Parse(origin)

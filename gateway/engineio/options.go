@@ -115,6 +115,10 @@ type CORS struct {
 	// page on the web, without credentials.
 	Origins []string
 
+	// Current is the list instead of Origins, if that may change; nil: it does
+	// not.
+	Current func() []string
+
 	// Credentials lets the pages of listed origins, but not those that only
 	// "*" lets in, send cookies and HTTP authentication.
 	Credentials bool

@@ -48,9 +48,21 @@ func AppendHi(dst []byte, h *Hi) []byte {
 	return append(dst, '}')
 }
 
-// AppendOK appends the plain yes: to seen, off, auth, ack, nak, wip, term.
+// AppendOK appends the plain yes: to seen, off, ack, nak, wip, term.
 func AppendOK(dst []byte, ref string) []byte {
 	return append(appendRef(dst, "ok", ref), '}')
+}
+
+// AppendIdentity appends the answer to an auth: who the client is from now on,
+// and until when; zero leaves it out.
+func AppendIdentity(dst []byte, ref, user string, expires time.Time) []byte {
+	dst = append(appendRef(dst, "ok", ref), `,"user":`...)
+	dst = jsontext.AppendString(dst, user)
+	if !expires.IsZero() {
+		dst = append(dst, `,"expires":`...)
+		dst = appendTime(dst, expires)
+	}
+	return append(dst, '}')
 }
 
 // Published is the answer to a pub.
@@ -133,14 +145,10 @@ func AppendPong(dst []byte, f *Frame) []byte {
 	return appendAnswer(dst, f.ID, "pong", f.Value)
 }
 
-// AppendHelp appends every verb that this release has, with what it means and
-// an example, as an answer to the frame f.
+// AppendHelp appends every verb, with what it means and an example, as an answer to the frame f.
 func AppendHelp(dst []byte, f *Frame) []byte {
 	list := []byte{'{'}
 	for v := VerbAuth; v < VerbHelp; v++ {
-		if !v.Available() {
-			continue
-		}
 		if len(list) > 1 {
 			list = append(list, ',')
 		}

@@ -92,8 +92,8 @@ func TestEncodeHelp(t *testing.T) {
 			t.Errorf("%s: %v, %v", in, m, err)
 		}
 		for v := native.VerbAuth; v < native.VerbHelp; v++ {
-			if _, there := list[v.String()]; there != v.Available() {
-				t.Errorf("%s: %s in the list: %v", in, v, there)
+			if _, there := list[v.String()]; !there {
+				t.Errorf("%s: %s is not in the list", in, v)
 			}
 		}
 	}

@@ -58,7 +58,9 @@ type Received struct {
 	Retry time.Duration // bye
 	Err   *bridge.Error // err
 
-	Session, User   string // hi
+	Session         string // hi
+	User            string // hi, and the answer to auth
+	Expires         time.Time
 	Ping            time.Duration
 	MaxMessageBytes int
 	Value           []byte // pong, help: JSON text
@@ -197,6 +199,8 @@ func (r *Received) rare(name string, value []byte) (err error) {
 		r.Session = looseText(value)
 	case "user":
 		r.User = looseText(value)
+	case "expires":
+		r.Expires, err = time.Parse(time.RFC3339Nano, looseText(value))
 	case "ping":
 		r.Ping, err = time.ParseDuration(looseText(value))
 	case "max_message_bytes":

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/gateway/auth"
 	"github.com/jetway-io/jetway/gateway/websock"
 )
 
@@ -34,14 +35,17 @@ const (
 type Options struct {
 	Bridge           *bridge.Bridge
 	Logger           *slog.Logger
-	User             string              // who is connected
-	Permissions      *bridge.Permissions // nil: not without a token
-	MaxMessageBytes  int                 // as the connection enforces it; told to the client
-	MaxSubscriptions int                 // of one client
-	PublishRate      float64             // messages per second; bursts of one second
-	PingInterval     time.Duration       // between two pings of the server
-	Dedupe           time.Duration       // told to the client
-	Address          string              // where the client is, for the log
+	Identity         *auth.Identity // who is connected; nil: nobody, until the client has said so
+	Refused          error          // not nil: why the handshake was, of which the client is told
+	Authenticate     func(ctx context.Context, token string) (*auth.Identity, error)
+	AuthTimeout      time.Duration     // for a client without identity to send auth
+	AuthRefused      func(auth.Reason) // counts
+	MaxMessageBytes  int               // as the connection enforces it; told to the client
+	MaxSubscriptions int               // of one client
+	PublishRate      float64           // messages per second; bursts of one second
+	PingInterval     time.Duration     // between two pings of the server
+	Dedupe           time.Duration     // told to the client
+	Address          string            // where the client is, for the log
 }
 
 // Session is one client that speaks jetway.v1. [Session.Run] reads it; events
@@ -54,29 +58,37 @@ type Session struct {
 	logger *slog.Logger
 
 	// Owned by Run.
+	who   *auth.Identity // nil until it is known
 	limit *rate.Limiter
 	bad   int // bad frames in a row
 
 	// Set by answers to pub, whose faults only the bridge can see.
 	misused atomic.Bool // a frame was refused as bad since Run last looked
 
-	done chan struct{} // closed when Run has ended
+	left  chan struct{}  // closed when Run reads no more
+	done  chan struct{}  // closed when Run has ended
+	tasks sync.WaitGroup // of expel; Add only while not closed
 
-	mu     sync.Mutex
-	closed bool
-	pinger *time.Timer
+	mu      sync.Mutex
+	closed  bool
+	pinger  *time.Timer
+	limbo   *time.Timer // ends a client that nobody knows; nil for all others
+	expiry  *time.Timer // ends a client whose token does; nil without
+	expires time.Time
+	id      *auth.Identity // nil until it is known
+	since   time.Time      // when the client showed it
 }
 
 // New makes a session on a connection; it owns both from now on.
 func New(conn *websock.Conn, opts Options) *Session {
-	s := &Session{opts: opts, conn: conn, logger: opts.Logger.With("client", opts.Address, "user", opts.User), done: make(chan struct{})}
+	s := &Session{opts: opts, conn: conn, logger: opts.Logger.With("client", opts.Address), left: make(chan struct{}), done: make(chan struct{})}
 	s.limit = rate.NewLimiter(rate.Limit(opts.PublishRate), int(opts.PublishRate)+1)
-	perms := bridge.Permissions{}
-	if opts.Permissions != nil {
-		perms = *opts.Permissions
+	user, perms := "", bridge.Permissions{}
+	if s.who = opts.Identity; s.who != nil {
+		user, perms = s.who.User, s.who.Permissions
 	}
 	s.client = opts.Bridge.Connect(bridge.ClientOptions{
-		User:             opts.User,
+		User:             user,
 		Permissions:      perms,
 		Encoder:          Encoder{},
 		Transport:        conn,
@@ -92,11 +104,13 @@ func New(conn *websock.Conn, opts Options) *Session {
 func (s *Session) Run() {
 	defer close(s.done)
 	defer s.close()
+	defer close(s.left)
 	s.hello()
-	if s.opts.Permissions == nil {
-		s.bye(websock.CodeUnauthenticated, "a token is needed, and this release takes none: clients without one must be let in (auth.anonymous)", 0)
+	if s.opts.Refused != nil {
+		s.turnAway(s.opts.Refused)
 		return
 	}
+	s.await()
 	for {
 		msg, text, err := s.conn.ReadMessage(nil)
 		if err != nil {
@@ -109,7 +123,11 @@ func (s *Session) Run() {
 			s.finish()
 			return
 		}
-		if !s.handle(msg, text) {
+		do := s.handle
+		if s.who == nil {
+			do = s.admit
+		}
+		if !do(msg, text) {
 			return
 		}
 	}
@@ -119,10 +137,15 @@ func (s *Session) Run() {
 func (s *Session) hello() {
 	var id [16]byte
 	rand.Read(id[:]) // never fails: crypto/rand
+	var expires time.Time
+	if s.who != nil {
+		expires = s.who.Expires
+	}
 	s.text(func(dst []byte) []byte {
 		return AppendHi(dst, &Hi{
 			Session:         hex.EncodeToString(id[:]),
-			User:            s.opts.User,
+			User:            s.client.User(),
+			Expires:         expires,
 			Ping:            s.opts.PingInterval,
 			MaxMessageBytes: s.opts.MaxMessageBytes,
 			Dedupe:          s.opts.Dedupe,
@@ -159,7 +182,7 @@ func appendText(out *bridge.Output, fn func(dst []byte) []byte) {
 // readFailed ends the session after the client has closed it, broken the
 // protocol, or gone.
 func (s *Session) readFailed(err error) {
-	s.logger.Debug("client left", "reason", err)
+	s.logger.Debug("client left", "user", s.client.User(), "reason", err)
 	var peer *websock.PeerClosed
 	code := websock.CloseCode(err)
 	switch {
@@ -167,6 +190,8 @@ func (s *Session) readFailed(err error) {
 		s.client.Finish(func(out *bridge.Output) { websock.AppendClose(out, code, "") })
 		s.flush()
 		s.finish()
+	case code == websock.CodeTooBig && s.who == nil:
+		s.turnAway(early())
 	case code != 0:
 		s.bye(code, strings.TrimPrefix(err.Error(), "websock: "), 0)
 	}
@@ -229,11 +254,14 @@ func (s *Session) Discard() {
 func (s *Session) close() {
 	s.mu.Lock()
 	s.closed = true
-	if s.pinger != nil {
-		s.pinger.Stop()
+	for _, t := range []*time.Timer{s.pinger, s.limbo, s.expiry} {
+		if t != nil {
+			t.Stop()
+		}
 	}
 	s.mu.Unlock()
 	_ = s.conn.Close() // it may be closed already
+	s.tasks.Wait()
 	s.client.Close()
 }
 
@@ -243,6 +271,10 @@ func (s *Session) handle(msg []byte, text bool) bool {
 	f, err := parse(msg, text)
 	if err == nil {
 		err = s.verb(f)
+	}
+	if final := auth.Final(err); final != nil {
+		s.turnAway(final)
+		return false
 	}
 	var e *bridge.Error
 	if err != nil {
@@ -273,7 +305,7 @@ func parse(msg []byte, text bool) (*Frame, error) {
 func (s *Session) refuse(f *Frame, err error) *bridge.Error {
 	e := bridge.ErrorOf(err)
 	if e.Code == bridge.CodeInternal {
-		s.logger.Error("request failed", "verb", f.Verb.String(), "error", err)
+		s.logger.Error("request failed", "user", s.client.User(), "verb", f.Verb.String(), "error", err)
 	}
 	s.opts.Bridge.Stats().Refused.Add(e.Code)
 	s.text(func(dst []byte) []byte { return AppendErr(dst, f.Ref(), e) })

@@ -1,11 +1,6 @@
 package native
 
-import (
-	"fmt"
-	"strings"
-
-	"github.com/jetway-io/jetway/bridge"
-)
+import "strings"
 
 // Verb is what a client's message asks for.
 type Verb uint8
@@ -30,8 +25,7 @@ const (
 )
 
 // verbs is the one table of verbs. value names what the verb's value is, when
-// it has to be a string; example is what `help` and the hints show of those
-// that this release has.
+// it has to be a string; example is what `help` and the hints show.
 var verbs = [verbCount]struct{ name, value, means, example string }{
 	VerbAuth: {"auth", "a token", "say who you are, or refresh the token", `{"auth":"TOKEN"}`},
 	VerbPub:  {"pub", "a subject", "publish; answered once it is stored", `{"pub":"events.chat.1","data":"hi","id":1}`},
@@ -47,14 +41,6 @@ var verbs = [verbCount]struct{ name, value, means, example string }{
 	VerbPing: {"ping", "", "answered with pong and the same value", `{"ping":1}`},
 	VerbHelp: {"help", "", "this", `help`},
 }
-
-// unavailable are the verbs of the contract that are still to come: they are
-// read and written, so that clients can be made for them, and refused by their
-// names.
-const unavailable = 1 << VerbAuth
-
-// Available reports whether this release has the verb.
-func (v Verb) Available() bool { return v != VerbNone && unavailable>>v&1 == 0 }
 
 // synonyms are what people type who know other protocols.
 var synonyms = map[string]Verb{
@@ -116,16 +102,15 @@ func verbOf(name []byte) Verb {
 	return VerbNone
 }
 
-// nearestVerb guesses which verb was meant, VerbNone when none is close that
-// this release has.
+// nearestVerb guesses which verb was meant, VerbNone when none is close.
 func nearestVerb(name string) Verb {
 	name = strings.ToLower(name)
-	if v, ok := synonyms[name]; ok && v.Available() {
+	if v, ok := synonyms[name]; ok {
 		return v
 	}
 	best, least := VerbNone, 2 // a distance of 2 is too far for names this short
 	for v := VerbAuth; v < verbCount; v++ {
-		if d := distance(name, verbs[v].name); d < least && v.Available() {
+		if d := distance(name, verbs[v].name); d < least {
 			best, least = v, d
 		}
 	}
@@ -155,26 +140,14 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-// verbList is the name of every verb that there is, for hints.
+// verbList is the name of every verb, for hints.
 func verbList() string {
 	names := make([]string, 0, verbCount)
 	for v := VerbAuth; v < verbCount; v++ {
-		if v.Available() {
-			names = append(names, verbs[v].name)
-		}
+		names = append(names, verbs[v].name)
 	}
 	return strings.Join(names, ", ")
 }
 
 // hint is what to say to a client that used the verb wrongly.
-func (v Verb) hint() string {
-	if v.Available() {
-		return "as in " + verbs[v].example
-	}
-	return "this release has " + verbList()
-}
-
-// unavailable is the answer to a verb that is still to come.
-func (v Verb) unavailable() *bridge.Error {
-	return &bridge.Error{Code: bridge.CodeUnknownVerb, Msg: fmt.Sprintf("%q is not available in this release", v), Hint: v.hint()}
-}
+func (v Verb) hint() string { return "as in " + verbs[v].example }

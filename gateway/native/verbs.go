@@ -13,6 +13,8 @@ import (
 // caller; each verb answers its own success.
 func (s *Session) verb(f *Frame) error {
 	switch f.Verb {
+	case VerbAuth:
+		return s.auth(f)
 	case VerbPub:
 		return s.pub(f)
 	case VerbSub:
@@ -40,7 +42,7 @@ func (s *Session) verb(f *Frame) error {
 		s.client.Reply(func(out *bridge.Output) { appendText(out, func(dst []byte) []byte { return AppendHelp(dst, f) }) })
 		return nil
 	}
-	return f.Verb.unavailable()
+	return nil // Parse knows no other
 }
 
 // pub publishes. The answer comes when the stream has stored the message, from

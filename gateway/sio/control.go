@@ -75,6 +75,8 @@ func (s *Socket) frame(v native.Verb, args [][]byte, p *socketio.Packet) (*nativ
 // do does a verb; its success is answered here, or later.
 func (s *Socket) do(p *socketio.Packet, f *native.Frame) error {
 	switch f.Verb {
+	case native.VerbAuth:
+		return s.auth(p, f)
 	case native.VerbPub:
 		return s.pub(p, f)
 	case native.VerbSub:
@@ -93,7 +95,7 @@ func (s *Socket) do(p *socketio.Packet, f *native.Frame) error {
 		s.answer(p, append([]byte(`,"pong":`), f.Value...))
 		return nil
 	}
-	return &bridge.Error{Code: bridge.CodeUnknownVerb, Msg: fmt.Sprintf("%q is not available in this release", f.Verb), Hint: "use pub, sub, off, seen, work, ack, nak, wip, term, req or ping"}
+	return &bridge.Error{Code: bridge.CodeUnknownVerb, Msg: fmt.Sprintf("%q is no control event", f.Verb), Hint: "use auth, pub, sub, off, seen, work, ack, nak, wip, term, req or ping"}
 }
 
 func (s *Socket) pub(p *socketio.Packet, f *native.Frame) error {
@@ -135,8 +137,8 @@ func (s *Socket) sub(p *socketio.Packet, f *native.Frame) error {
 // join adds a filter to the bundle.
 func (s *Socket) join(p *socketio.Packet, filter string) error {
 	if !slices.Contains(s.filters, filter) {
-		if len(s.filters) >= s.h.opts.MaxSubscriptions {
-			return &bridge.Error{Code: bridge.CodeRateLimited, Msg: fmt.Sprintf("a socket has at most %d subscriptions", s.h.opts.MaxSubscriptions), Hint: "end one with jetway:off, or use one wider filter"}
+		if len(s.filters) >= s.most {
+			return &bridge.Error{Code: bridge.CodeRateLimited, Msg: fmt.Sprintf("a socket has at most %d subscriptions", s.most), Hint: "end one with jetway:off, or use one wider filter"}
 		}
 		if err := s.refilter(append(slices.Clone(s.filters), filter)); err != nil {
 			return err
@@ -236,7 +238,7 @@ func (s *Socket) limited() error {
 		return nil
 	}
 	r.Cancel()
-	return &bridge.Error{Code: bridge.CodeRateLimited, Msg: fmt.Sprintf("more than %g events per second", s.h.opts.PublishRate), Hint: "wait for retry", Retry: max(wait, time.Millisecond)}
+	return &bridge.Error{Code: bridge.CodeRateLimited, Msg: fmt.Sprintf("more than %g events per second", float64(s.limit.Limit())), Hint: "wait for retry", Retry: max(wait, time.Millisecond)}
 }
 
 // published are the members of the answer to an event.

@@ -75,7 +75,7 @@ func (e *encoder) Event(out *bridge.Output, d *bridge.Delivery) {
 	f := d.Event.Encoded(formKey{e.socket.namespace}, e.form).(*form)
 	name := ""
 	if f.perUser {
-		name = e.socket.h.opts.Mapping.Event(d.Event.Subject, e.socket.h.opts.User)
+		name = e.socket.h.opts.Mapping.Event(d.Event.Subject, e.socket.user)
 	}
 	if f.head == nil && name == "" {
 		return // a name that clients could not bear
@@ -199,7 +199,7 @@ func (e *encoder) End(out *bridge.Output, sid, why string) {
 // Job writes a job for its worker, who settles it by its acknowledgement.
 func (e *encoder) Job(out *bridge.Output, j *bridge.JobDelivery) {
 	id, ok := e.socket.await(pending{lease: j.Lease})
-	name := e.socket.h.opts.Mapping.Event(j.Event.Subject, e.socket.h.opts.User)
+	name := e.socket.h.opts.Mapping.Event(j.Event.Subject, e.socket.user)
 	if !ok || name == "" {
 		return // its lease ends, and somebody else gets it
 	}

@@ -98,7 +98,7 @@ func (s *Socket) park(n int) bool {
 
 // publication makes a message of an event.
 func (s *Socket) publication(name string, args, attachments [][]byte) (bridge.PublishRequest, error) {
-	subject, key, err := s.h.opts.Mapping.Subject(name, s.h.opts.User)
+	subject, key, err := s.h.opts.Mapping.Subject(name, s.user)
 	if err != nil {
 		return bridge.PublishRequest{}, err
 	}

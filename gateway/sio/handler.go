@@ -8,16 +8,21 @@ import (
 	"sync"
 
 	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/gateway/auth"
 	"github.com/jetway-io/jetway/gateway/socketio"
 )
 
 // Handler makes sockets of what clients join. It is a [socketio.ConnHandler].
 type Handler struct {
-	opts   Options
+	opts   Options        // static
 	ending sync.WaitGroup // sockets that are being taken apart
 
 	mu   sync.Mutex
-	live map[*Socket]struct{}
+	live map[*Socket]struct{} // until they are taken apart
+
+	// Of sockets to come.
+	maxSubscriptions int
+	publishRate      float64
 }
 
 var _ socketio.ConnHandler = (*Handler)(nil)
@@ -28,7 +33,7 @@ func New(o Options) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Handler{opts: o, live: make(map[*Socket]struct{})}, nil
+	return &Handler{opts: o, live: make(map[*Socket]struct{}), maxSubscriptions: o.MaxSubscriptions, publishRate: o.PublishRate}, nil
 }
 
 // Settle waits until what clients have asked of the broker is answered, or ctx
@@ -56,6 +61,19 @@ func (h *Handler) end(s *Socket, deliberate bool) {
 		defer h.mu.Unlock()
 		delete(h.live, s)
 	})
+}
+
+// Limit changes the limits of the sockets to come.
+func (h *Handler) Limit(maxSubscriptions int, publishRate float64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.maxSubscriptions, h.publishRate = maxSubscriptions, publishRate
+}
+
+func (h *Handler) limits() (maxSubscriptions int, publishRate float64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.maxSubscriptions, h.publishRate
 }
 
 // ConnOptions returns the options of connections for this handler.
@@ -104,21 +122,20 @@ func (s *sockets) take(namespace string) *Socket {
 }
 
 // Connect implements [socketio.ConnHandler].
-func (h *Handler) Connect(c *socketio.Conn, namespace string, auth []byte) {
+func (h *Handler) Connect(c *socketio.Conn, namespace string, payload []byte) {
 	all := socketsOf(c)
-	if h.opts.Permissions == nil {
-		h.refuse(c, namespace, &bridge.Error{Code: bridge.CodeUnauthenticated, Msg: "a token is needed", Hint: "this release takes none: clients without one must be let in (auth.anonymous)"})
+	var ask handshake
+	if payload != nil {
+		_ = json.Unmarshal(payload, &ask) // what is not as it should be is not there
+	}
+	id, err := h.identify(c, namespace, ask)
+	if err != nil {
+		h.opts.AuthRefused(auth.ReasonOf(err))
+		h.refuse(c, namespace, err)
 		return
 	}
-	var ask handshake
-	if auth != nil {
-		_ = json.Unmarshal(auth, &ask) // what is not as it should be is not there
-	}
-	s := h.newSocket(c, namespace)
+	s := h.newSocket(c, namespace, id)
 	all.add(s)
-	h.mu.Lock()
-	h.live[s] = struct{}{}
-	h.mu.Unlock()
 	if err := s.begin(ask); err != nil {
 		all.take(namespace)
 		h.end(s, false)
@@ -131,7 +148,7 @@ func (h *Handler) Connect(c *socketio.Conn, namespace string, auth []byte) {
 func (h *Handler) refuse(c *socketio.Conn, namespace string, err error) {
 	e := bridge.ErrorOf(err)
 	h.opts.Bridge.Stats().Refused.Add(e.Code)
-	if e.Code == bridge.CodeUnavailable || e.Code == bridge.CodeInternal {
+	if e.Code == bridge.CodeUnavailable || e.Code == bridge.CodeInternal || e.Code == bridge.CodeTimeout || e.Code == bridge.CodeNoResponders {
 		h.opts.Logger.Warn("a socket cannot be opened", "namespace", namespace, "error", err)
 		c.Close()
 		return

@@ -12,6 +12,7 @@ import (
 
 	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/bridge/memory"
+	"github.com/jetway-io/jetway/gateway/auth"
 	"github.com/jetway-io/jetway/gateway/engineio"
 	"github.com/jetway-io/jetway/gateway/sio"
 	"github.com/jetway-io/jetway/gateway/socketio"
@@ -50,7 +51,9 @@ func startRig(t *testing.T, broker *memory.Broker, edit ...func(*sio.Options)) *
 	if err := b.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	o := sio.Options{Bridge: b, User: "ann", Permissions: &everything}
+	o := sio.Options{Bridge: b, Identify: func(context.Context, *socketio.Conn, string, string) (*auth.Identity, error) {
+		return &auth.Identity{User: "ann", Permissions: everything}, nil
+	}}
 	for _, e := range edit {
 		e(&o)
 	}

@@ -1,10 +1,12 @@
 package sio
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 
 	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/gateway/auth"
 	"github.com/jetway-io/jetway/gateway/socketio"
 )
 
@@ -31,17 +33,19 @@ const CursorEvent = "jetway:cursor"
 
 // Subscription is what each client is subscribed to when it connects.
 type Subscription struct {
-	Filter string // a [bridge.ValidTemplate]; {user} is who is connected
+	Filter string // a [bridge.ValidTemplate]; {user} is who is connected, other names are claims
 	From   string // as in a sub of jetway.v1; "" is new
 }
 
-// Options configures a [Handler]. Bridge is required.
+// Options configures a [Handler]. Bridge and Identify are required.
 type Options struct {
 	Bridge *bridge.Bridge
 	Logger *slog.Logger // nil discards
 
-	User        string              // who clients are
-	Permissions *bridge.Permissions // what they may do; nil refuses them
+	// Identify says who joins a namespace, or shows another token there; token
+	// is what the client sent with it, "" for nothing. Required.
+	Identify    func(ctx context.Context, c *socketio.Conn, namespace, token string) (*auth.Identity, error)
+	AuthRefused func(auth.Reason) // counts; nil does nothing
 
 	Mapping   *bridge.Mapping // nil: the name of an event is its subject
 	Subscribe []Subscription
@@ -58,6 +62,12 @@ type Options struct {
 func (o Options) withDefaults() (Options, error) {
 	if o.Bridge == nil {
 		return o, errors.New("sio: Options.Bridge is required")
+	}
+	if o.Identify == nil {
+		return o, errors.New("sio: Options.Identify is required")
+	}
+	if o.AuthRefused == nil {
+		o.AuthRefused = func(auth.Reason) {}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/gateway/auth"
 	"github.com/jetway-io/jetway/gateway/socketio"
 )
 
@@ -29,16 +30,22 @@ type Socket struct {
 	limit     *rate.Limiter
 	session   *bridge.Session // nil without recovery
 	bundle    string          // its sid; "" before begin
+	user      string
+	most      int // subscriptions
 
 	// Owned by the connection's calls.
 	filters []string          // of the bundle
 	named   map[string]string // the sids that the client knows of them
 	lastSID int
 
-	mu     sync.Mutex
-	acks   acks
-	closed bool
-	parked int // events that wait to be tried again
+	mu      sync.Mutex
+	acks    acks
+	closed  bool
+	parked  int         // events that wait to be tried again
+	expiry  *time.Timer // closes the connection at the end of the token; nil without
+	expires time.Time
+	id      *auth.Identity
+	since   time.Time // when the client joined
 }
 
 // handshake is what the client's CONNECT says, of what Jetway understands.
@@ -46,6 +53,7 @@ type handshake struct {
 	PID          string          `json:"pid"`
 	Offset       json.RawMessage `json:"offset"`
 	ServerOffset json.RawMessage `json:"serverOffset"` // the official tutorial's name
+	Token        json.RawMessage `json:"token"`
 }
 
 // UnmarshalJSON takes each member by itself: an object is the application's,
@@ -56,7 +64,7 @@ func (k *handshake) UnmarshalJSON(b []byte) error {
 		return err
 	}
 	_ = json.Unmarshal(members["pid"], &k.PID)
-	k.Offset, k.ServerOffset = members["offset"], members["serverOffset"]
+	k.Offset, k.ServerOffset, k.Token = members["offset"], members["serverOffset"], members["token"]
 	return nil
 }
 
@@ -77,18 +85,24 @@ func (k handshake) offset() string {
 }
 
 // newSocket makes the bridge's client. Nothing is written to it before begin.
-func (h *Handler) newSocket(c *socketio.Conn, namespace string) *Socket {
-	s := &Socket{h: h, conn: c, namespace: namespace, named: make(map[string]string),
-		limit: rate.NewLimiter(rate.Limit(h.opts.PublishRate), int(h.opts.PublishRate)+1)}
+func (h *Handler) newSocket(c *socketio.Conn, namespace string, id *auth.Identity) *Socket {
+	most, perSecond := h.limits()
+	s := &Socket{h: h, most: most, conn: c, namespace: namespace, user: id.User, id: id, named: make(map[string]string),
+		limit: rate.NewLimiter(rate.Limit(perSecond), int(perSecond)+1)}
 	s.encoder = newEncoder(s)
 	s.client = h.opts.Bridge.Connect(bridge.ClientOptions{
-		User:             h.opts.User,
-		Permissions:      *h.opts.Permissions,
+		User:             id.User,
+		Permissions:      id.Permissions,
 		Encoder:          s.encoder,
 		Transport:        s,
-		MaxSubscriptions: h.opts.MaxSubscriptions,
+		MaxSubscriptions: most,
 		Failed:           func(error) { c.Close() },
 	})
+	s.since = time.Now()
+	h.mu.Lock()
+	h.live[s] = struct{}{}
+	h.mu.Unlock()
+	s.until(id.Expires)
 	return s
 }
 
@@ -105,7 +119,7 @@ func (s *Socket) begin(ask handshake) error {
 	if s.h.opts.Recovery == RecoveryOff || ask.PID == "" {
 		return s.fresh(ctx, ask, false)
 	}
-	session, err := s.h.opts.Bridge.ResumeSession(ctx, ask.PID, s.h.opts.User, s.namespace, s.takenOver)
+	session, err := s.h.opts.Bridge.ResumeSession(ctx, ask.PID, s.user, s.namespace, s.takenOver)
 	if err != nil && bridge.ErrorOf(err).Code != bridge.CodeNotFound {
 		return err
 	}
@@ -152,7 +166,7 @@ func (s *Socket) fresh(ctx context.Context, ask handshake, expired bool) error {
 		return err
 	}
 	sid := randomID()
-	s.open(ctx, bridge.SessionRecord{User: s.h.opts.User, Scope: s.namespace, SID: sid, Filters: filters, Base: at.From.String()})
+	s.open(ctx, bridge.SessionRecord{User: s.user, Scope: s.namespace, SID: sid, Filters: filters, Base: at.From.String()})
 	if err := s.enter(ctx, sid, filters, at); err != nil {
 		return err
 	}
@@ -188,7 +202,7 @@ func (s *Socket) enter(ctx context.Context, sid string, filters []string, at bri
 	if s.session != nil {
 		pid = s.session.ID
 	}
-	s.filters = filters
+	s.setFilters(filters)
 	s.encoder.start(at.From, pid != "")
 	if err := s.conn.Accept(s.namespace, sid, pid); err != nil {
 		return err
@@ -209,12 +223,21 @@ func (s *Socket) enter(ctx context.Context, sid string, filters []string, at bri
 // connectSubscriptions are the filters that each client is subscribed to, from
 // where if that is the same for all, and those that stand by themselves.
 func (s *Socket) connectSubscriptions() (filters []string, from string, beside []Subscription) {
-	for i, sub := range s.h.opts.Subscribe {
-		filter, err := bridge.ExpandFilter(sub.Filter, s.claim)
+	who := s.identity()
+	wanted := slices.Clone(s.h.opts.Subscribe)
+	for _, filter := range who.Subscribe {
+		wanted = append(wanted, Subscription{Filter: filter})
+	}
+	for _, sub := range wanted {
+		filter, err := bridge.ExpandFilter(sub.Filter, who.Claim)
+		if err == nil && len(who.Permissions.Allowed([]string{filter})) == 0 {
+			err = errNotAllowed
+		}
 		switch {
 		case err != nil:
-			s.h.opts.Logger.Debug("a subscription does not apply", "filter", sub.Filter, "user", s.h.opts.User, "error", err)
-		case !s.h.opts.Bridge.Stored(filter), i > 0 && sub.From != from:
+			s.h.opts.Logger.Debug("a subscription does not apply", "filter", sub.Filter, "user", s.user, "error", err)
+		case slices.Contains(filters, filter): // twice
+		case !s.h.opts.Bridge.Stored(filter), len(filters) > 0 && sub.From != from:
 			beside = append(beside, Subscription{filter, sub.From})
 		default:
 			filters, from = append(filters, filter), sub.From
@@ -222,9 +245,6 @@ func (s *Socket) connectSubscriptions() (filters []string, from string, beside [
 	}
 	return filters, from, beside
 }
-
-// claim is what a name in braces stands for.
-func (s *Socket) claim(name string) (string, bool) { return s.h.opts.User, name == "user" }
 
 // takenOver is told when another socket has resumed the session. This one
 // leaves, and tells its client, so that two that claim to be one do not take
@@ -242,6 +262,9 @@ func (s *Socket) end(deliberate bool) {
 	s.mu.Lock()
 	was := s.closed
 	s.closed = true
+	if s.expiry != nil {
+		s.expiry.Stop()
+	}
 	s.mu.Unlock()
 	if was {
 		return
@@ -262,7 +285,7 @@ func (s *Socket) refilter(filters []string) error {
 	if err := s.client.Refilter(s.bundle, filters); err != nil {
 		return err
 	}
-	s.filters = filters
+	s.setFilters(filters)
 	if s.session != nil {
 		s.session.Update(func(r *bridge.SessionRecord) {
 			r.Filters = slices.Clone(filters)
@@ -281,6 +304,14 @@ func (s *Socket) awaitStored() {
 	if err := s.session.Stored(ctx); err != nil {
 		s.h.opts.Logger.Warn("a session is not stored in time", "error", err)
 	}
+}
+
+// setFilters notes what the bundle wants. Only the connection's messages
+// change it.
+func (s *Socket) setFilters(filters []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.filters = filters
 }
 
 // randomID is the public name of a socket.

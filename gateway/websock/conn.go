@@ -67,15 +67,12 @@ func Upgrade(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 	c := &Conn{
 		ws:             ws,
 		wire:           h.wire,
-		limit:          o.MaxMessageBytes,
 		messageTimeout: o.MessageTimeout,
 		idleTimeout:    o.IdleTimeout,
 		writeTimeout:   o.WriteTimeout,
 		stats:          o.Stats,
 	}
-	// Compressed, a message may be a little larger than it is: deflate adds 5
-	// bytes for every 64 KiB that it cannot compress.
-	ws.SetReadLimit(int64(c.limit) + int64(c.limit)/1000 + 64)
+	c.SetMaxMessageBytes(o.MaxMessageBytes)
 	ws.SetPingHandler(c.handlePing)
 	ws.SetPongHandler(c.handlePong)
 	ws.SetCloseHandler(func(int, string) error { return nil }) // answered by whoever reads
@@ -182,4 +179,13 @@ func (c *Conn) Finish(d time.Duration) error {
 	c.setReadDeadline(d)
 	_, _ = io.CopyN(io.Discard, c.wire.Conn, drainBytes) // likewise
 	return c.Close()
+}
+
+// SetMaxMessageBytes changes the limit from the next message on. It is for the
+// goroutine that reads.
+func (c *Conn) SetMaxMessageBytes(n int) {
+	c.limit = n
+	// Compressed, a message may be a little larger than it is: deflate adds 5
+	// bytes for every 64 KiB that it cannot compress.
+	c.ws.SetReadLimit(int64(n) + int64(n)/1000 + 64)
 }

@@ -1,0 +1,206 @@
+package native
+
+import (
+	"context"
+	"time"
+
+	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/gateway/auth"
+	"github.com/jetway-io/jetway/gateway/websock"
+)
+
+// earlyBytes bounds a message of a client that nobody knows. A longer token
+// goes into the handshake.
+const earlyBytes = 4 << 10
+
+// await begins the waiting for auth, or for the end of the token that the
+// handshake brought.
+func (s *Session) await() {
+	if s.who != nil {
+		s.known(s.who)
+		return
+	}
+	s.conn.SetMaxMessageBytes(earlyBytes)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.limbo = time.AfterFunc(s.opts.AuthTimeout, func() {
+		s.expel(websock.CodeAuthTimeout, auth.Late, "no auth in time")
+	})
+}
+
+// admit does what one message of a client asks for that nobody knows: auth, or
+// ping and help. Anything else, and a token that is no good, is the end. It
+// returns false then.
+func (s *Session) admit(msg []byte, text bool) bool {
+	f, err := parse(msg, text)
+	switch {
+	case err != nil:
+	case f.Verb == VerbPing, f.Verb == VerbHelp:
+		return s.verb(f) == nil // they do not fail
+	case f.Verb == VerbAuth:
+		id, err := s.opts.Authenticate(context.Background(), f.Text)
+		if err == nil {
+			err = s.become(f, id)
+		}
+		if err != nil {
+			s.turnAway(err)
+		}
+		return err == nil
+	}
+	s.turnAway(early())
+	return false
+}
+
+func early() error {
+	return auth.Refuse(auth.Early, "auth comes first", `send {"auth":TOKEN}, at most 4 KiB, or the token in the handshake`)
+}
+
+// become makes the client who its token says that it is.
+func (s *Session) become(f *Frame, id *auth.Identity) error {
+	if err := s.client.Become(id.User, id.Permissions); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	if s.limbo != nil {
+		s.limbo.Stop()
+		s.limbo = nil
+	}
+	s.mu.Unlock()
+	s.conn.SetMaxMessageBytes(s.opts.MaxMessageBytes)
+	s.identified(f, id)
+	return nil
+}
+
+// identified notes who the client is, and answers its auth.
+func (s *Session) identified(f *Frame, id *auth.Identity) {
+	s.known(id)
+	s.text(func(dst []byte) []byte { return AppendIdentity(dst, f.Ref(), id.User, id.Expires) })
+}
+
+// auth takes another token of a client that is known: the next one of the same
+// user, or the first one of an anonymous client. One that is no good leaves
+// everything as it is, but one of another user ends the session.
+func (s *Session) auth(f *Frame) error {
+	if err := s.limited(); err != nil {
+		return err
+	}
+	id, err := s.opts.Authenticate(context.Background(), f.Text)
+	switch {
+	case err != nil:
+		s.opts.AuthRefused(auth.ReasonOf(err))
+		return err
+	case s.who.Anonymous:
+		return s.become(f, id)
+	case id.User != s.who.User:
+		return auth.OtherUsers()
+	}
+	s.client.SetPermissions(id.Permissions)
+	s.identified(f, id)
+	return nil
+}
+
+// known notes who the client is from now on.
+func (s *Session) known(id *auth.Identity) {
+	s.who = id
+	s.mu.Lock()
+	s.id, s.since = id, time.Now()
+	s.mu.Unlock()
+	s.until(id.Expires)
+}
+
+// until has the session end at a moment; never if it is zero.
+func (s *Session) until(expires time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.expiry != nil {
+		s.expiry.Stop()
+		s.expiry = nil
+	}
+	if s.expires = expires; !expires.IsZero() && !s.closed {
+		s.expiry = time.AfterFunc(time.Until(expires), s.expire)
+	}
+}
+
+// expire ends the session, unless its token was refreshed just now.
+func (s *Session) expire() {
+	s.mu.Lock()
+	over := !time.Now().Before(s.expires)
+	s.mu.Unlock()
+	if over {
+		s.expel(websock.CodeUnauthenticated, auth.RanOut, "the token has expired")
+	}
+}
+
+// turnAway ends the session from the goroutine that reads, because of its
+// token.
+func (s *Session) turnAway(err error) {
+	s.opts.AuthRefused(auth.ReasonOf(err))
+	e := bridge.ErrorOf(err)
+	code := websock.CodeUnauthenticated
+	switch {
+	case auth.Temporary(err):
+		code = websock.CodeNotReady
+	case e.Code == bridge.CodeForbidden:
+		code = websock.CodeForbidden
+	}
+	why := e.Msg
+	if e.Hint != "" {
+		why += ": " + e.Hint
+	}
+	s.bye(code, why, e.Retry)
+}
+
+// Revoke ends the session of a user that is not to be here any more.
+func (s *Session) Revoke(r bridge.Revocation) bool {
+	s.mu.Lock()
+	covered := !s.closed && s.id != nil && r.Covers(s.id.User, s.id.Issued, s.since)
+	if covered {
+		s.tasks.Go(s.revoked)
+	}
+	s.mu.Unlock()
+	return covered
+}
+
+func (s *Session) revoked() {
+	s.expel(websock.CodeUnauthenticated, auth.Revoked, "the session was revoked")
+}
+
+// Renew changes what the client may do, after the roles have changed; nil ends
+// its session.
+func (s *Session) Renew(renew func(*auth.Identity) *auth.Identity) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.id == nil {
+		return
+	}
+	next := renew(s.id)
+	if next == nil {
+		s.tasks.Go(s.revoked)
+		return
+	}
+	s.id = next
+	s.client.SetPermissions(next.Permissions)
+}
+
+// expel ends the session from another goroutine than Run's. What the client
+// sends from now on is not heard; it has a few seconds to take its last frames.
+func (s *Session) expel(code websock.Code, reason auth.Reason, why string) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return
+	}
+	s.tasks.Add(1)
+	s.mu.Unlock()
+	defer s.tasks.Done()
+	s.opts.AuthRefused(reason)
+	s.say(code, why, 0)
+	s.flush()
+	timer := time.NewTimer(finishTimeout)
+	defer timer.Stop()
+	select {
+	case <-s.left:
+	case <-timer.C:
+	}
+	_ = s.conn.Close() // Run sees it
+}

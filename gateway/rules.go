@@ -1,0 +1,94 @@
+package gateway
+
+import (
+	"time"
+
+	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/gateway/auth"
+)
+
+// Rules are what of [Options] may change while the server runs; the fields are
+// those of Options, with the same defaults.
+type Rules struct {
+	Auth             auth.Authenticator
+	AllowedOrigins   []string
+	TokenSources     auth.Sources
+	AuthTimeout      time.Duration
+	MaxClients       int
+	MaxPerAddress    int
+	MaxSubscriptions int
+	PublishRate      float64
+}
+
+// Rules returns those of the options.
+func (o Options) Rules() Rules {
+	return Rules{o.Auth, o.AllowedOrigins, o.TokenSources, o.AuthTimeout, o.MaxClients, o.MaxPerAddress, o.MaxSubscriptions, o.PublishRate}
+}
+
+func (r Rules) withDefaults() *Rules {
+	if r.Auth == nil {
+		r.Auth = &auth.Policy{}
+	}
+	setDefault(&r.AuthTimeout, 10*time.Second)
+	setDefault(&r.MaxClients, 100_000)
+	setDefault(&r.MaxPerAddress, 1000)
+	setDefault(&r.MaxSubscriptions, 100)
+	setDefault(&r.PublishRate, 1000)
+	return &r
+}
+
+// renewer is an [auth.Authenticator] that can say what those may do whom
+// another one has let in.
+type renewer interface {
+	Renew(id *auth.Identity) *auth.Identity
+}
+
+var _ renewer = (*auth.Policy)(nil)
+
+// Reload changes the rules. Who is connected stays, with what the new Auth says
+// that it may do, if that can say so, and with the limits that it had; who would
+// not be let in without a token any more has to go. Origins, sources of tokens
+// and limits are for those who come.
+func (s *Server) Reload(r Rules) {
+	rules := r.withDefaults()
+	s.rules.Store(rules)
+	s.admission.limit(rules.MaxClients, rules.MaxPerAddress)
+	if s.stock != nil {
+		s.stock.handler.Limit(rules.MaxSubscriptions, rules.PublishRate)
+	}
+	again, ok := rules.Auth.(renewer)
+	if !ok {
+		return
+	}
+	for _, one := range s.all() {
+		one.Renew(again.Renew)
+	}
+	if s.stock != nil {
+		s.stock.handler.Renew(again.Renew)
+	}
+}
+
+// revoke ends the sessions of a user that are not to be here any more.
+func (s *Server) revoke(r bridge.Revocation) {
+	n := 0
+	for _, one := range s.all() {
+		if one.Revoke(r) {
+			n++
+		}
+	}
+	if s.stock != nil {
+		n += s.stock.handler.Revoke(r)
+	}
+	s.logger.Info("sessions were revoked", "user", r.User, "before", r.Before, "sessions", n)
+}
+
+// all returns the sessions of jetway.v1.
+func (s *Server) all() []session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]session, 0, len(s.sessions))
+	for one := range s.sessions {
+		all = append(all, one)
+	}
+	return all
+}

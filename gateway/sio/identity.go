@@ -1,0 +1,171 @@
+package sio
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/gateway/auth"
+	"github.com/jetway-io/jetway/gateway/native"
+	"github.com/jetway-io/jetway/gateway/socketio"
+)
+
+var errNotAllowed = errors.New("the client's roles do not allow it")
+
+// identify says who wants to join a namespace.
+func (h *Handler) identify(c *socketio.Conn, namespace string, ask handshake) (*auth.Identity, error) {
+	token, ok := ask.token()
+	if !ok {
+		return nil, auth.Refuse(auth.NoToken, "the token is not a text, or empty", "send auth: {token: TEXT}, or no token at all")
+	}
+	return h.opts.Identify(context.Background(), c, namespace, token)
+}
+
+// token is what the client sent, "" if nothing; ok is false when it is none.
+// null is nothing: it is what {token: localStorage.getItem(…)} may be.
+func (k handshake) token() (token string, ok bool) {
+	if len(k.Token) == 0 || string(k.Token) == "null" {
+		return "", true
+	}
+	err := json.Unmarshal(k.Token, &token)
+	return token, err == nil && token != ""
+}
+
+// auth takes another token: the next one of the same user. One that is no good
+// leaves everything as it is; one of another user closes the connection.
+func (s *Socket) auth(p *socketio.Packet, f *native.Frame) error {
+	if err := s.limited(); err != nil {
+		return err
+	}
+	id, err := s.h.opts.Identify(context.Background(), s.conn, s.namespace, f.Text)
+	if err == nil && id.User != s.user {
+		err = auth.OtherUsers()
+		if s.identity().Anonymous {
+			err = &auth.Error{Reason: auth.OtherUser, Wire: bridge.Error{Code: bridge.CodeConflict, Msg: "this socket is anonymous", Hint: "disconnect, set auth.token, and connect again"}}
+		}
+	}
+	if err != nil {
+		s.h.opts.AuthRefused(auth.ReasonOf(err))
+		if auth.Final(err) != nil {
+			s.conn.Close()
+			return nil // there is nobody to tell
+		}
+		return err
+	}
+	if err := s.permit(id); err != nil {
+		return err
+	}
+	s.until(id.Expires)
+	extra := member(nil, "user", id.User)
+	if !id.Expires.IsZero() {
+		extra = member(extra, "expires", id.Expires.UTC().Format(time.RFC3339Nano))
+	}
+	s.answer(p, extra)
+	return nil
+}
+
+// permit changes what the client may do. The bundle goes on without the
+// filters that are not allowed any more, of which the client is told.
+func (s *Socket) permit(id *auth.Identity) error {
+	filters := id.Permissions.Allowed(s.filters)
+	gone := slices.DeleteFunc(slices.Clone(s.filters), func(f string) bool { return slices.Contains(filters, f) })
+	if len(gone) > 0 {
+		if err := s.refilter(filters); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	s.id, s.since = id, time.Now()
+	s.mu.Unlock()
+	s.client.SetPermissions(id.Permissions)
+	for _, filter := range gone {
+		for sid, of := range s.named {
+			if of == filter {
+				delete(s.named, sid)
+			}
+		}
+		s.control("end", append(member([]byte(`{"why":"revoked"`), "filter", filter), '}'))
+	}
+	return nil
+}
+
+// until has the connection closed at a moment; never if it is zero. The client
+// is not told why: it comes back, with another token if its application has
+// one, and is refused with the old one.
+func (s *Socket) until(expires time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.expiry != nil {
+		s.expiry.Stop()
+		s.expiry = nil
+	}
+	if s.expires = expires; !expires.IsZero() && !s.closed {
+		s.expiry = time.AfterFunc(time.Until(expires), s.expire)
+	}
+}
+
+// expire closes the connection, unless the token was refreshed just now.
+func (s *Socket) expire() {
+	s.mu.Lock()
+	over := !s.closed && !time.Now().Before(s.expires)
+	s.mu.Unlock()
+	if over {
+		s.h.opts.AuthRefused(auth.RanOut)
+		s.conn.Close()
+	}
+}
+
+// Revoke closes the connections of a user that is not to be here any more, and
+// returns how many sockets that are. It returns at once.
+func (h *Handler) Revoke(r bridge.Revocation) (n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for s := range h.live {
+		s.mu.Lock()
+		covered := !s.closed && r.Covers(s.user, s.id.Issued, s.since)
+		s.mu.Unlock()
+		if covered {
+			n++
+			h.opts.AuthRefused(auth.Revoked)
+			time.AfterFunc(0, s.conn.Close) // it takes what is held here
+		}
+	}
+	return n
+}
+
+// Renew changes what clients may do, after the roles have changed. A socket
+// with a filter that is not allowed any more is closed, and so is one of a
+// client that would not be let in: it comes back, to what it may have now. It
+// returns at once.
+func (h *Handler) Renew(renew func(*auth.Identity) *auth.Identity) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for s := range h.live {
+		s.mu.Lock()
+		if s.closed {
+			s.mu.Unlock()
+			continue
+		}
+		next, filters := renew(s.id), s.filters
+		if next != nil {
+			s.id = next
+		}
+		s.mu.Unlock()
+		if next == nil || len(next.Permissions.Allowed(filters)) < len(filters) {
+			time.AfterFunc(0, s.conn.Close) // it takes what is held here
+		}
+		if next != nil {
+			s.client.SetPermissions(next.Permissions)
+		}
+	}
+}
+
+// identity is who the client is now.
+func (s *Socket) identity() *auth.Identity {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.id
+}
