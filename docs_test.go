@@ -148,3 +148,40 @@ func TestDocsFrames(t *testing.T) {
 		t.Errorf("only %d messages of clients and %d of the server", sent, received)
 	}
 }
+
+// TestDocsSecurity: the tests that docs/security.md names are there.
+func TestDocsSecurity(t *testing.T) {
+	var all strings.Builder
+	for _, pattern := range []string{"*/*_test.go", "*/*/*_test.go", "*_test.go"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			all.WriteString(readText(t, f))
+		}
+	}
+	rows := 0
+	for line := range strings.Lines(readText(t, "docs/security.md")) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 5 || strings.HasPrefix(line, "|---") || strings.HasPrefix(line, "| threat ") {
+			continue
+		}
+		rows++
+		names := regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(cells[3], -1)
+		if len(names) == 0 {
+			t.Errorf("nothing shows %s", strings.TrimSpace(cells[1]))
+		}
+		for _, m := range names {
+			name, _, _ := strings.Cut(m[1], "/")
+			if !strings.Contains(all.String(), "\nfunc "+name+"(") {
+				if _, err := os.Stat(m[1]); err != nil {
+					t.Errorf("there is no test %s", m[1])
+				}
+			}
+		}
+	}
+	if rows < 20 {
+		t.Errorf("only %d rows were read", rows)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -124,9 +125,8 @@ func (r raw) refused(frame, id string, code bridge.Code, hint bool) {
 
 func deep(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
 
-// Every error code of the contract that this release can answer with, but for
-// those that need a state of their own (below). The rest belongs to a verb that
-// is still to come: unauthenticated (auth; here only bye 4401).
+// Every error code of the contract, but for those that need a state of their
+// own (below).
 var badFrames = []struct {
 	name, frame string
 	id          string // what err names, as JSON text
@@ -174,7 +174,7 @@ var badFrames = []struct {
 	{"misspelt verb", `{"publish":"events.a","id":1,"data":1}`, `1`, "unknown_verb", true},
 	{"__proto__ as a verb (J04)", `{"__proto__":"events.a","id":1}`, `1`, "unknown_verb", true},
 	{"constructor as a verb (J04)", `{"constructor":"events.a","id":1}`, `1`, "unknown_verb", true},
-	{"auth", `{"auth":"t","id":1}`, `1`, "unknown_verb", true},
+	{"auth", `{"auth":"t","id":1}`, `1`, "unauthenticated", true},
 
 	{"ack of no lease", `{"ack":"l","id":1}`, `1`, "lease_lost", true},
 	{"ack of no lease, silent", `{"ack":"l"}`, `"ack"`, "lease_lost", true},
@@ -322,7 +322,7 @@ func TestOddPayloadsPassUnchanged(t *testing.T) {
 func TestTenBadFramesInARow(t *testing.T) {
 	n := startNode(t, nodeOptions{interval: true})
 	r := dialRaw(t, n)
-	bad := []string{`no`, `{}`, `{"pub":1}`, `{"frob":1}`, `[]`, `{"auth":"t"}`, `{"pub":"events.a"}`, `{`, `{"sub":"events.a","max":-1}`, `{"id":[],"ping":1}`}
+	bad := []string{`no`, `{}`, `{"pub":1}`, `{"frob":1}`, `[]`, `{"auth":1}`, `{"pub":"events.a"}`, `{`, `{"sub":"events.a","max":-1}`, `{"id":[],"ping":1}`}
 	nine := func() {
 		for _, f := range bad[:9] {
 			if e := r.call(f); e["err"] == nil {
@@ -423,7 +423,7 @@ func TestTextThatIsNotUTF8(t *testing.T) {
 func TestHelp(t *testing.T) {
 	n := startNode(t, nodeOptions{interval: true, queues: true})
 	r := dialRaw(t, n)
-	verbs := []string{"pub", "sub", "seen", "work", "ack", "nak", "wip", "term", "req", "off", "ping"}
+	verbs := []string{"auth", "pub", "sub", "seen", "work", "ack", "nak", "wip", "term", "req", "off", "ping"}
 	for _, ask := range []string{"help", " help\n", `{"help":1}`} {
 		list, ok := r.call(ask)["help"].(map[string]any)
 		if !ok || len(list) != len(verbs) {
@@ -436,10 +436,10 @@ func TestHelp(t *testing.T) {
 				t.Errorf("%s is explained as %v", verb, entry)
 			}
 			paste := dialRaw(t, n)
-			// There is no subscription s1, no LEASE and nobody at svc.time, and
-			// POS is no position; the rest works.
+			// TOKEN and LEASE are none, there is no subscription s1 and nobody at
+			// svc.time, and POS is no position; the rest works.
 			got := paste.call(string(example))
-			if code := got["code"]; code != nil && code != "not_found" && code != "bad_position" && code != "lease_lost" && code != "no_responders" {
+			if !slices.Contains([]any{nil, "unauthenticated", "lease_lost", "bad_position", "no_responders", "not_found"}, got["code"]) {
 				t.Errorf("%s was answered %v", example, got)
 			}
 		}

@@ -337,3 +337,51 @@ func TestRolesOfATokens(t *testing.T) {
 		}
 	}
 }
+
+// W12, W15: connections of nobody count, too, and by where they really come
+// from: what a client says about that is not believed.
+func TestW15(t *testing.T) {
+	s, _ := serve(t, gateway.Options{Auth: guarded(t), MaxPerAddress: 2})
+	for i := range 4 {
+		_, r := dialRaw(t, url(s), field("X-Forwarded-For", fmt.Sprint("10.0.0.", i), "X-Real-IP", fmt.Sprint("10.0.1.", i), "Forwarded", fmt.Sprint("for=10.0.2.", i)))
+		if want := map[bool]int{true: 101, false: 429}[i < 2]; r.StatusCode != want {
+			t.Errorf("connection %d: %d, want %d", i, r.StatusCode, want)
+		}
+	}
+}
+
+// A refused token leaves no place taken.
+func TestRefusedMakesRoom(t *testing.T) {
+	s, _ := serve(t, gateway.Options{Auth: guarded(t), MaxClients: 1})
+	for range 3 {
+		if _, r := dialRaw(t, url(s), field("Authorization", "Bearer x")); r.StatusCode != 401 {
+			t.Fatalf("refused with %d", r.StatusCode)
+		}
+	}
+	if _, r := dialRaw(t, url(s), field("Authorization", "Bearer "+sign(t, "ann"))); r.StatusCode != 101 {
+		t.Errorf("no room for a good one: %d", r.StatusCode)
+	}
+}
+
+// H02: what a client calls itself forges no line of the log.
+func TestH02(t *testing.T) {
+	var log syncBuffer
+	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s, _ := serve(t, gateway.Options{Logger: logger, Auth: &scripted{users: map[string]*auth.Identity{
+		"x": {User: "ann\nlevel=ERROR msg=forged \x1b[2J %s"},
+	}}})
+	c, _ := dialRaw(t, url(s), field("Authorization", "Bearer x", "User-Agent", "a %n %s"))
+	readText(t, c)
+	c.Close()
+	if err := s.Stop(t.Context()); err != nil { // waits for the client's end
+		t.Fatal(err)
+	}
+	if !strings.Contains(log.String(), "client left") {
+		t.Fatalf("the end of the client was not logged: %s", log.String())
+	}
+	for line := range strings.Lines(log.String()) {
+		if strings.HasPrefix(line, "level=ERROR") || strings.Contains(line, "\x1b") {
+			t.Errorf("forged: %q", line)
+		}
+	}
+}

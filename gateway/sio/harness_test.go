@@ -44,6 +44,13 @@ func newBroker(t *testing.T) *memory.Broker {
 
 var everything = bridge.Permissions{Pub: []string{">"}, Sub: []string{">"}, Work: []string{">"}, Req: []string{">"}}
 
+// everybodyIs lets everybody in as one user, who may do everything.
+func everybodyIs(user string) func(context.Context, *socketio.Conn, string, string) (*auth.Identity, error) {
+	return func(context.Context, *socketio.Conn, string, string) (*auth.Identity, error) {
+		return &auth.Identity{User: user, Permissions: everything}, nil
+	}
+}
+
 // startRig starts a gateway; edit changes its options.
 func startRig(t *testing.T, broker *memory.Broker, edit ...func(*sio.Options)) *rig {
 	t.Helper()
@@ -51,9 +58,7 @@ func startRig(t *testing.T, broker *memory.Broker, edit ...func(*sio.Options)) *
 	if err := b.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	o := sio.Options{Bridge: b, Identify: func(context.Context, *socketio.Conn, string, string) (*auth.Identity, error) {
-		return &auth.Identity{User: "ann", Permissions: everything}, nil
-	}}
+	o := sio.Options{Bridge: b, Identify: everybodyIs("ann")}
 	for _, e := range edit {
 		e(&o)
 	}

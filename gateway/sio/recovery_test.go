@@ -1,11 +1,14 @@
 package sio_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/jetway-io/jetway/gateway/auth"
 	"github.com/jetway-io/jetway/gateway/sio"
+	"github.com/jetway-io/jetway/gateway/socketio"
 )
 
 func numbers(t *testing.T, p *peer, from, to int) (offset string) {
@@ -121,7 +124,7 @@ func TestTakeover(t *testing.T) {
 // ended are no sessions.
 func TestNotRecovered(t *testing.T) {
 	broker := newBroker(t)
-	g, eve := startRig(t, broker), startRig(t, broker, func(o *sio.Options) { o.User = "eve" })
+	g, eve := startRig(t, broker), startRig(t, broker, func(o *sio.Options) { o.Identify = everybodyIs("eve") })
 	p := g.dial(t)
 	me := p.connect("")
 	p.subscribe("events.n")
@@ -333,7 +336,11 @@ func TestRefusals(t *testing.T) {
 	if args := p.event("jetway:error"); !strings.Contains(string(args[0]), `"code":"bad_subject"`) || !strings.Contains(string(args[0]), `"event":"bad name"`) {
 		t.Errorf("told %s", args)
 	}
-	shut := startRig(t, newBroker(t), func(o *sio.Options) { o.Permissions = nil }).dial(t)
+	shut := startRig(t, newBroker(t), func(o *sio.Options) {
+		o.Identify = func(context.Context, *socketio.Conn, string, string) (*auth.Identity, error) {
+			return nil, auth.Refuse(auth.NoToken, "a token is needed", "connect with one")
+		}
+	}).dial(t)
 	shut.send("40")
 	if got := shut.expect("44"); !strings.Contains(got, `"data":{"code":"unauthenticated"`) {
 		t.Errorf("refused with %s", got)
