@@ -56,15 +56,20 @@ func (s *Server) Reload(r Rules) {
 	if s.stock != nil {
 		s.stock.handler.Limit(rules.MaxSubscriptions, rules.PublishRate)
 	}
+	s.renew(rules, s.all()...)
+	if again, ok := rules.Auth.(renewer); ok && s.stock != nil {
+		s.stock.handler.Renew(again.Renew)
+	}
+}
+
+// renew changes what sessions may do.
+func (s *Server) renew(rules *Rules, sessions ...session) {
 	again, ok := rules.Auth.(renewer)
 	if !ok {
 		return
 	}
-	for _, one := range s.all() {
+	for _, one := range sessions {
 		one.Renew(again.Renew)
-	}
-	if s.stock != nil {
-		s.stock.handler.Renew(again.Renew)
 	}
 }
 

@@ -21,8 +21,8 @@ const writeTimeout = 2 * time.Minute
 
 // serveNative lets a jetway.v1 client in.
 func (s *Server) serveNative(w http.ResponseWriter, r *http.Request) {
-	address := addressOf(r.RemoteAddr)
-	if !originAllowed(r, s.rules.Load().AllowedOrigins) {
+	address, rules := addressOf(r.RemoteAddr), s.rules.Load()
+	if !originAllowed(r, rules.AllowedOrigins) {
 		s.refuse(w, refusedOrigin, &bridge.Error{Code: bridge.CodeForbidden, Msg: "this origin may not connect", Hint: "add it to allowed_origins"})
 		return
 	}
@@ -55,7 +55,6 @@ func (s *Server) serveNative(w http.ResponseWriter, r *http.Request) {
 		s.logger.Debug("handshake refused", "client", address, "error", err)
 		return
 	}
-	rules := s.rules.Load()
 	session := native.New(conn, native.Options{
 		Bridge:           s.opts.Bridge,
 		Logger:           s.logger,
@@ -74,6 +73,10 @@ func (s *Server) serveNative(w http.ResponseWriter, r *http.Request) {
 	if !s.run(session, leave) {
 		session.Discard()
 		leave()
+		return
+	}
+	if now := s.rules.Load(); now != rules { // Reload may not have seen it
+		s.renew(now, session)
 	}
 }
 

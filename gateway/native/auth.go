@@ -17,7 +17,7 @@ const earlyBytes = 4 << 10
 // handshake brought.
 func (s *Session) await() {
 	if s.who != nil {
-		s.known(s.who)
+		s.until(s.who.Expires)
 		return
 	}
 	s.conn.SetMaxMessageBytes(earlyBytes)

@@ -84,6 +84,7 @@ func New(conn *websock.Conn, opts Options) *Session {
 	s := &Session{opts: opts, conn: conn, logger: opts.Logger.With("client", opts.Address), left: make(chan struct{}), done: make(chan struct{})}
 	s.limit = rate.NewLimiter(rate.Limit(opts.PublishRate), int(opts.PublishRate)+1)
 	user, perms := "", bridge.Permissions{}
+	s.id, s.since = opts.Identity, time.Now()
 	if s.who = opts.Identity; s.who != nil {
 		user, perms = s.who.User, s.who.Permissions
 	}
