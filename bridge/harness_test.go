@@ -35,6 +35,7 @@ type recorder struct {
 	frames  []frame
 	pending []frame // collected, not written
 	blocked bool
+	stuck   bool // a write waits since it was blocked
 	closed  bool
 	writes  int
 }
@@ -81,6 +82,8 @@ func (r *recorder) Write(*bridge.Output) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for r.blocked && !r.closed {
+		r.stuck = true
+		r.changed.Broadcast()
 		r.changed.Wait()
 	}
 	if r.closed {
@@ -96,7 +99,7 @@ func (r *recorder) Write(*bridge.Output) error {
 func (r *recorder) block(on bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.blocked = on
+	r.blocked, r.stuck = on, false
 	r.changed.Broadcast()
 }
 
@@ -105,6 +108,12 @@ func (r *recorder) close() {
 	defer r.mu.Unlock()
 	r.closed = true
 	r.changed.Broadcast()
+}
+
+// waitStuck waits until a write is blocked.
+func (r *recorder) waitStuck(t *testing.T) {
+	t.Helper()
+	r.wait(t, "a blocked write", func([]frame) bool { return r.stuck })
 }
 
 // wait returns the frames written so far once ok says that they are enough.

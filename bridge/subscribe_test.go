@@ -222,7 +222,9 @@ func TestGapWhenTrimmedUnderASlowClient(t *testing.T) {
 	r.waitEvents(t, a.SID, 1)
 	r.block(true)
 	other, _ := g.connect(t)
-	publishN(t, other, "events.a", 2, 2000)
+	publish(t, other, "events.a", "2")
+	r.waitStuck(t)
+	publishN(t, other, "events.a", 3, 2000)
 	g.received(t, "events.a") // more than the client's queue holds: it has fallen behind
 	g.broker.Trim(0, 1501)
 	r.block(false)
