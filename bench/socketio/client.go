@@ -37,12 +37,16 @@ func dial(addr string) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &client{conn: conn, r: bufio.NewReaderSize(conn, 4096)}
+	c := newClient(conn)
 	if err := c.enter(addr); err != nil {
 		conn.Close()
 		return nil, err
 	}
 	return c, nil
+}
+
+func newClient(conn net.Conn) *client {
+	return &client{conn: conn, r: bufio.NewReaderSize(conn, 4096)}
 }
 
 func (c *client) enter(addr string) error {

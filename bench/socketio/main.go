@@ -25,6 +25,7 @@ type options struct {
 	settle  time.Duration // before memory is read
 	fan     []int         // clients that an event goes to
 	idle    []int         // clients that are only there
+	commit  string        // when it began: files may change meanwhile
 }
 
 func main() {
@@ -63,6 +64,7 @@ func run(o options, only string) error {
 	if len(programs) == 0 {
 		return fmt.Errorf("there is no program %q", only)
 	}
+	o.commit = output("git", "describe", "--always", "--dirty")
 	tables, err := o.measure(programs)
 	if err != nil {
 		return err

@@ -9,17 +9,29 @@ import (
 
 // The figures, in the order of the report.
 const (
-	figRate  = "deliveries/s"
-	figCPU   = "server CPU, µs a delivery"
-	figP50   = "latency p50, ms"
-	figP99   = "latency p99, ms"
-	figEmpty = "RSS without clients, MiB"
-	figRSS   = "RSS, MiB"
-	figEach  = "RSS above that, KiB a client"
-	figGo    = "goroutines a client"
+	figRate   = "deliveries/s"
+	figCPU    = "server CPU, µs a delivery"
+	figP50    = "latency p50, ms"
+	figP99    = "latency p99, ms"
+	figEmpty  = "RSS without clients, MiB"
+	figRSS    = "RSS, MiB"
+	figEach   = "RSS above that, KiB a client"
+	figGo     = "goroutines a client"
+	figStacks = "of it stacks, KiB a client"
+	figHeap   = "of it heap in use, KiB a client"
 )
 
-var figureNames = []string{figRate, figCPU, figP50, figP99, figEmpty, figRSS, figEach, figGo}
+var figureNames = []string{figRate, figCPU, figP50, figP99, figEmpty, figRSS, figEach, figStacks, figHeap, figGo}
+
+// goMetrics are the figures that only Jetway has, and their units.
+var goMetrics = []struct {
+	figure, metric string
+	unit           float64
+}{
+	{figGo, "go_goroutines", 1},
+	{figStacks, "go_memstats_stack_inuse_bytes", 1024},
+	{figHeap, "go_memstats_heap_inuse_bytes", 1024},
+}
 
 // figures are those of one program, each with one value per run.
 type figures map[string][]float64
@@ -140,7 +152,11 @@ func (o options) rest(p program, n int, into figures) error {
 	if err != nil {
 		return err
 	}
-	few, _ := s.goroutines()
+	var before []float64
+	for _, m := range goMetrics {
+		v, _ := s.metric(m.metric)
+		before = append(before, v)
+	}
 	c, err := gather(s.addr, n)
 	if err != nil {
 		return err
@@ -154,8 +170,10 @@ func (o options) rest(p program, n int, into figures) error {
 	into.add(figEmpty, empty/(1<<20))
 	into.add(figRSS, full/(1<<20))
 	into.add(figEach, (full-empty)/1024/float64(n))
-	if many, ok := s.goroutines(); ok {
-		into.add(figGo, (many-few)/float64(n))
+	for i, m := range goMetrics {
+		if v, ok := s.metric(m.metric); ok {
+			into.add(m.figure, (v-before[i])/m.unit/float64(n))
+		}
 	}
 	log.Printf("%s, %d idle clients: %.1f MiB, %.1f KiB a client", p.name, n, full/(1<<20), lastOf(into, figEach))
 	return c.settled()

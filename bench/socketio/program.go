@@ -155,8 +155,8 @@ func (s *server) rss() (float64, error) {
 	return 0, fmt.Errorf("no VmRSS of %d", s.cmd.Process.Pid)
 }
 
-// goroutines asks Jetway for its number; false is another program.
-func (s *server) goroutines() (float64, bool) {
+// metric asks Jetway for one of its metrics; false is another program.
+func (s *server) metric(name string) (float64, bool) {
 	r, err := http.Get("http://" + s.admin + "/metrics")
 	if err != nil {
 		return 0, false
@@ -167,9 +167,9 @@ func (s *server) goroutines() (float64, bool) {
 		return 0, false
 	}
 	for line := range strings.Lines(string(text)) {
-		if value, ok := strings.CutPrefix(line, "go_goroutines "); ok {
-			n, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
-			return n, err == nil
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			v, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			return v, err == nil
 		}
 	}
 	return 0, false

@@ -112,13 +112,12 @@ func (o options) machine() string {
 	}
 	load := strings.Join(strings.Fields(output("cat", "/proc/loadavg"))[:3], " ")
 	return fmt.Sprintf("%s, %d cores (shared), %s/%s, %s, Jetway %s, node %s, socket.io %s, ws %s, load average at the end %s, %s.", cpu, runtime.GOMAXPROCS(0), runtime.GOOS, runtime.GOARCH,
-		runtime.Version(), output("git", "describe", "--always", "--dirty"), output("node", "--version"), o.version("socket.io"), o.version("ws"), load, time.Now().UTC().Format("2006-01-02"))
+		runtime.Version(), o.commit, output("node", "--version"), o.version("socket.io"), o.version("ws"), load, time.Now().UTC().Format("2006-01-02"))
 }
 
 // version is that of a package of npm.
 func (o options) version(name string) string {
-	text := output("node", "-p", `require("./`+filepath.ToSlash(filepath.Join(o.node, "node_modules", name, "package.json"))+`").version`)
-	return text
+	return output("node", "-p", `require("./`+filepath.ToSlash(filepath.Join(o.node, "node_modules", name, "package.json"))+`").version`)
 }
 
 // output is what a command prints, or that it is unknown.

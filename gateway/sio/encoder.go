@@ -11,8 +11,8 @@ import (
 	"github.com/jetway-io/jetway/internal/jsontext"
 )
 
-// tailBytes holds an offset on the stack: a position over a dozen streams.
-const tailBytes = 256
+// beforeOffset is what stands between an event's arguments and its offset.
+const beforeOffset = `,"`
 
 // noOffset is the offset of who has no place yet. Clients would take an empty
 // one, or none, for their own last argument.
@@ -20,8 +20,11 @@ const noOffset = "0"
 
 // encoder writes what a socket receives as frames of its namespace.
 type encoder struct {
-	socket *Socket
-	head   []byte // what each event's packet begins with: `42` and the namespace
+	// Static after construction.
+	socket   *Socket
+	head     []byte // what each event's packet begins with: `42` and the namespace
+	key      any    // a formKey: made into an interface once, and not for each delivery
+	trailing bool   // events end with the offset
 
 	mu       sync.Mutex
 	bundle   string // the sid whose places are the socket's
@@ -34,7 +37,8 @@ var _ bridge.Encoder = (*encoder)(nil)
 
 func newEncoder(s *Socket) *encoder {
 	p := socketio.Packet{Type: socketio.PacketEvent, Namespace: s.namespace}
-	return &encoder{socket: s, head: p.AppendHead([]byte{messageMark}), offset: []byte(noOffset)}
+	return &encoder{socket: s, head: p.AppendHead([]byte{messageMark}), key: formKey{s.namespace},
+		trailing: s.h.opts.Recovery == RecoveryTrailing, offset: []byte(noOffset)}
 }
 
 // messageMark is the type of an Engine.IO message in a text frame.
@@ -70,9 +74,10 @@ type form struct {
 // formKey names the forms of a namespace among those of an event.
 type formKey struct{ namespace string }
 
-// Event writes one event.
+// Event writes one event. A delivery of the bundle takes one lock and no memory:
+// there is one for each event and client.
 func (e *encoder) Event(out *bridge.Output, d *bridge.Delivery) {
-	f := d.Event.Encoded(formKey{e.socket.namespace}, e.form).(*form)
+	f := d.Event.Encoded(e.key, e.form).(*form)
 	name := ""
 	if f.perUser {
 		name = e.socket.h.opts.Mapping.Event(d.Event.Subject, e.socket.user)
@@ -80,22 +85,46 @@ func (e *encoder) Event(out *bridge.Output, d *bridge.Delivery) {
 	if f.head == nil && name == "" {
 		return // a name that clients could not bear
 	}
-	var t [tailBytes]byte
-	tail := e.tail(t[:0], d)
-	if e.socket.isDurable(d.SID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.noteLocked(d)
+	switch {
+	case d.SID != e.bundle && e.socket.isDurable(d.SID):
 		e.durable(out, d, f, name)
-		return
+	case f.perUser || len(f.attachments) > 0 || e.socket.conn.Format() == socketio.FormatMsgpack:
+		e.slowLocked(out, f, name)
+	default:
+		e.fastLocked(out, f)
 	}
-	if e.socket.conn.Format() == socketio.FormatMsgpack || f.perUser || len(f.attachments) > 0 {
-		e.slow(out, f, name, tail)
-		return
+}
+
+// noteLocked notes the place after an event. Whatever the event is: if its last
+// argument is a text, clients take that for their offset.
+func (e *encoder) noteLocked(d *bridge.Delivery) {
+	if d.Pos != nil && d.SID == e.bundle {
+		e.offset = d.Pos.Append(e.offset[:0])
 	}
+	e.due = e.recovers
+}
+
+// fastLocked writes an event as its form has it for all. A client without a
+// session gets an offset, too: events have one shape, and pages may save it.
+func (e *encoder) fastLocked(out *bridge.Output, f *form) {
 	var h [websock.MaxHeaderBytes]byte
-	out.Append(websock.AppendHeader(h[:0], websock.OpText, len(f.head)+len(f.args)+len(tail)+1)...)
+	size := len(f.head) + len(f.args) + len("]")
+	if e.trailing {
+		size += len(beforeOffset) + len(e.offset) + len(`"`)
+	}
+	out.Append(websock.AppendHeader(h[:0], websock.OpText, size)...)
 	out.AppendShared(f.head)
 	out.AppendShared(f.args)
-	out.Append(tail...)
-	out.Append(']')
+	if e.trailing {
+		out.AppendString(beforeOffset)
+		out.Append(e.offset...)
+		out.AppendString(`"]`)
+	} else {
+		out.AppendString("]")
+	}
 	out.EndFrame()
 }
 
@@ -113,27 +142,13 @@ func (e *encoder) form(ev *bridge.Event) any {
 	return f
 }
 
-// tail appends the offset after an event, if that is how clients learn it, and
-// notes it. A client without a session gets it, too: events have one shape, and
-// pages may save it.
-func (e *encoder) tail(dst []byte, d *bridge.Delivery) []byte {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if d.Pos != nil && d.SID == e.bundle {
-		e.offset = d.Pos.Append(e.offset[:0])
+// slowLocked writes an event that has no form for all: of msgpack, with
+// attachments, or with a name of the user's own.
+func (e *encoder) slowLocked(out *bridge.Output, f *form, name string) {
+	var tail []byte
+	if e.trailing {
+		tail = append(append(append(tail, beforeOffset...), e.offset...), '"')
 	}
-	// Whatever the event is: if its last argument is a text, clients take that
-	// for their offset.
-	e.due = e.recovers
-	if e.socket.h.opts.Recovery != RecoveryTrailing {
-		return dst
-	}
-	return append(append(append(dst, `,"`...), e.offset...), '"')
-}
-
-// slow writes an event that has no form for all: of msgpack, with attachments,
-// or with a name of the user's own.
-func (e *encoder) slow(out *bridge.Output, f *form, name string, tail []byte) {
 	data := f.array(name, len(e.head), tail)
 	p := &socketio.Packet{Type: socketio.PacketEvent, Namespace: e.socket.namespace, Data: data, Attachments: f.attachments}
 	e.packet(out, p)
