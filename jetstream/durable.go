@@ -25,9 +25,12 @@ const resetWait = 250 * time.Millisecond
 // consumerInfo is the part of CONSUMER.INFO that is used.
 type consumerInfo struct {
 	Config struct {
-		Filter  string        `json:"filter_subject"`
-		Start   uint64        `json:"opt_start_seq"`
-		AckWait time.Duration `json:"ack_wait"`
+		Filter     string          `json:"filter_subject"`
+		Start      uint64          `json:"opt_start_seq"`
+		AckWait    time.Duration   `json:"ack_wait"`
+		BackOff    []time.Duration `json:"backoff"`
+		MaxDeliver int             `json:"max_deliver"`
+		MaxPending int             `json:"max_ack_pending"`
 	} `json:"config"`
 	AckFloor struct {
 		Stream uint64 `json:"stream_seq"`

@@ -79,8 +79,13 @@ func (b *Broker) OpenQueue(ctx context.Context, subject string) error {
 // gateways may do so at once: all ask for the same, and all succeed.
 func (b *Broker) openPuller(ctx context.Context, s *stream, name, filter string, config map[string]any) error {
 	info, err := b.consumer(ctx, s, name)
-	if err == nil && info.Config.Filter == filter && info.Config.AckWait == config["ack_wait"] {
-		return nil
+	if err == nil {
+		// Somebody may have changed it by hand. With a bound on deliveries, the
+		// server would stop giving a job out, and nobody would bury it.
+		c := info.Config
+		if c.Filter == filter && c.AckWait == config["ack_wait"] && len(c.BackOff) == 0 && c.MaxDeliver == -1 && c.MaxPending == -1 {
+			return nil
+		}
 	}
 	fresh := errCode(err) == errConsumerNotFound
 	if err != nil && !fresh {

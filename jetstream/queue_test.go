@@ -295,6 +295,15 @@ func TestQueueConsumer(t *testing.T) {
 	if c := config().Config; c.AckWait != time.Minute+7*time.Second {
 		t.Errorf("then %+v", c)
 	}
+	// So is what somebody has changed by hand.
+	api(t, b.Conn(), "CONSUMER.CREATE.JOBS.jw-jobs_a.jobs.a", `{"stream_name":"JOBS","config":{"durable_name":"jw-jobs_a","name":"jw-jobs_a","filter_subject":"jobs.a","ack_policy":"explicit","ack_wait":67000000000,"max_deliver":3,"max_ack_pending":1,"backoff":[1000000000,2000000000]}}`)
+	if c := config().Config; c.MaxDeliver != 3 || c.MaxPending != 1 {
+		t.Fatalf("not changed: %+v", c)
+	}
+	openQueue(t, other, "jobs.a")
+	if c := config().Config; c.AckWait != time.Minute+7*time.Second || c.MaxDeliver != -1 || c.MaxPending != -1 {
+		t.Errorf("at last %+v", c)
+	}
 	// The jobs of a queue that somebody else takes.
 	api(t, b.Conn(), "CONSUMER.CREATE.JOBS.theirs.jobs.b", `{"stream_name":"JOBS","config":{"durable_name":"theirs","name":"theirs","filter_subject":"jobs.b","ack_policy":"explicit"}}`)
 	hasCode(t, "a queue of others", b.OpenQueue(t.Context(), "jobs.b"), bridge.CodeConflict)
