@@ -11,7 +11,10 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/config"
+	"github.com/jetway-io/jetway/gateway/native/client"
+	"github.com/jetway-io/jetway/gateway/websock"
 )
 
 // Exit codes.
@@ -125,6 +128,25 @@ func (m *Main) complain(err error) {
 		return
 	}
 	fmt.Fprintf(m.Stderr, "jetway: %v\n", err)
+	if hint := hintOf(err); hint != "" {
+		fmt.Fprintf(m.Stderr, "hint: %s\n", printable(hint))
+	}
+}
+
+// hintOf is what to do about an error of a gateway, "" if it does not say.
+func hintOf(err error) string {
+	var closed *client.ClosedError
+	if errors.As(err, &closed) && closed.Code != websock.CodeUnauthenticated {
+		return "" // its own words say all
+	}
+	var e *bridge.Error
+	switch {
+	case closed != nil, errors.As(err, &e) && e.Code == bridge.CodeUnauthenticated:
+		return "set JETWAY_TOKEN to a token that the gateway takes"
+	case e != nil:
+		return e.Hint
+	}
+	return ""
 }
 
 // usageError is a command line that cannot be understood.

@@ -80,7 +80,9 @@ func TestTokens(t *testing.T) {
 		{"may not publish", bob, []string{"pub", "events.a", "1"}, exitFailed, "not allowed to publish"},
 		{"denied", bob, []string{"sub", "events.secret.x", "--until", "now"}, exitFailed, "not allowed to subscribe"},
 		{"without token", "", []string{"pub", "events.a", "1"}, exitFailed, "auth comes first"},
-		{"with a bad one", ann + "x", []string{"pub", "events.a", "1"}, exitFailed, "401"},
+		{"told what to do", "", []string{"pub", "events.a", "1"}, exitFailed, "\nhint: set JETWAY_TOKEN"},
+		{"with a bad one", ann + "x", []string{"pub", "events.a", "1"}, exitFailed, "401 Unauthorized\nhint: set JETWAY_TOKEN"},
+		{"told what is allowed", bob, []string{"pub", "events.a", "1"}, exitFailed, "\nhint: "},
 	} {
 		code, out, problems := command(tt.token, tt.args...)
 		if code != tt.code || !strings.Contains(out+problems, tt.says) {

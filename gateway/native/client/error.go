@@ -54,8 +54,12 @@ func refused(r *http.Response) error {
 		http.StatusServiceUnavailable: bridge.CodeUnavailable,
 	}
 	code, ok := codes[r.StatusCode]
+	e := &bridge.Error{Code: code, Msg: "the server answered " + r.Status}
 	if !ok {
-		code = bridge.CodeUnavailable
+		e.Code = bridge.CodeUnavailable
 	}
-	return &bridge.Error{Code: code, Msg: "the server answered " + r.Status, Hint: "is this the URL of a Jetway, such as ws://127.0.0.1:8080/ws?"}
+	if !ok || code == bridge.CodeNotFound {
+		e.Hint = "is this the URL of a Jetway, such as ws://127.0.0.1:8080/ws?"
+	}
+	return e
 }
