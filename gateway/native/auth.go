@@ -94,18 +94,24 @@ func (s *Session) auth(f *Frame) error {
 	case id.User != s.who.User:
 		return auth.OtherUsers()
 	}
-	s.client.SetPermissions(id.Permissions)
 	s.identified(f, id)
 	return nil
 }
 
-// known notes who the client is from now on.
+// known notes who the client is from now on. The rules may have changed since
+// its token was judged, and Renew was told of who it was before.
 func (s *Session) known(id *auth.Identity) {
 	s.who = id
+	s.permitting.Lock()
 	s.mu.Lock()
 	s.id, s.since = id, time.Now()
 	s.mu.Unlock()
+	s.client.SetPermissions(id.Permissions)
+	s.permitting.Unlock()
 	s.until(id.Expires)
+	if s.opts.Current != nil {
+		s.Renew(s.opts.Current)
+	}
 }
 
 // until has the session end at a moment; never if it is zero.
@@ -168,18 +174,27 @@ func (s *Session) revoked() {
 // Renew changes what the client may do, after the roles have changed; nil ends
 // its session.
 func (s *Session) Renew(renew func(*auth.Identity) *auth.Identity) {
+	s.permitting.Lock()
+	defer s.permitting.Unlock()
+	if next := s.renewed(renew); next != nil {
+		s.client.SetPermissions(next.Permissions) // which may have to wait for the broker
+	}
+}
+
+// renewed notes who the client is now; nil if there is nothing to change.
+func (s *Session) renewed(renew func(*auth.Identity) *auth.Identity) *auth.Identity {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || s.id == nil {
-		return
+		return nil
 	}
 	next := renew(s.id)
 	if next == nil {
 		s.tasks.Go(s.revoked)
-		return
+		return nil
 	}
 	s.id = next
-	s.client.SetPermissions(next.Permissions)
+	return next
 }
 
 // expel ends the session from another goroutine than Run's. What the client
