@@ -118,6 +118,10 @@ func (s *Session) known(id *auth.Identity) {
 func (s *Session) until(expires time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.untilLocked(expires)
+}
+
+func (s *Session) untilLocked(expires time.Time) {
 	if s.expiry != nil {
 		s.expiry.Stop()
 		s.expiry = nil
@@ -127,10 +131,14 @@ func (s *Session) until(expires time.Time) {
 	}
 }
 
-// expire ends the session, unless its token was refreshed just now.
+// expire ends the session, unless its token was refreshed just now. The timer
+// counts by another clock than tokens: when that was set back, it waits again.
 func (s *Session) expire() {
 	s.mu.Lock()
-	over := !time.Now().Before(s.expires)
+	over := !s.expires.IsZero() && !time.Now().Before(s.expires)
+	if !over {
+		s.untilLocked(s.expires)
+	}
 	s.mu.Unlock()
 	if over {
 		s.expel(websock.CodeUnauthenticated, auth.RanOut, "the token has expired")

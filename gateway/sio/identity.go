@@ -102,6 +102,10 @@ func (s *Socket) permit(id *auth.Identity) error {
 func (s *Socket) until(expires time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.untilLocked(expires)
+}
+
+func (s *Socket) untilLocked(expires time.Time) {
 	if s.expiry != nil {
 		s.expiry.Stop()
 		s.expiry = nil
@@ -111,10 +115,15 @@ func (s *Socket) until(expires time.Time) {
 	}
 }
 
-// expire closes the connection, unless the token was refreshed just now.
+// expire closes the connection, unless the token was refreshed just now. The
+// timer counts by another clock than tokens: when that was set back, it waits
+// again.
 func (s *Socket) expire() {
 	s.mu.Lock()
-	over := !s.closed && !time.Now().Before(s.expires)
+	over := !s.closed && !s.expires.IsZero() && !time.Now().Before(s.expires)
+	if !over {
+		s.untilLocked(s.expires)
+	}
 	s.mu.Unlock()
 	if over {
 		s.h.opts.AuthRefused(auth.RanOut)
