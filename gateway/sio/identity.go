@@ -41,6 +41,10 @@ func (s *Socket) auth(p *socketio.Packet, f *native.Frame) error {
 	if err := s.limited(); err != nil {
 		return err
 	}
+	if f.Text == "" { // else the one of the handshake would be asked for
+		s.h.opts.AuthRefused(auth.NoToken)
+		return auth.Refuse(auth.NoToken, "the token is empty", `as in emit("jetway:auth", {auth: TOKEN}, ack)`)
+	}
 	id, err := s.h.opts.Identify(context.Background(), s.conn, s.namespace, f.Text)
 	if err == nil && id.User != s.user {
 		err = auth.OtherUsers()

@@ -39,3 +39,24 @@ func TestRulesChangeDuringConnect(t *testing.T) {
 	p.expect(`432[{"ok":true`)
 	forbidden("with a token by the roles as they were")
 }
+
+// TestEmptyToken shows no token where the handshake's would make the client
+// somebody else.
+func TestEmptyToken(t *testing.T) {
+	g := startRig(t, newBroker(t), func(o *sio.Options) {
+		o.Identify = func(_ context.Context, _ *socketio.Conn, _, token string) (*auth.Identity, error) {
+			if token == "" {
+				return &auth.Identity{User: "anonymous", Anonymous: true}, nil
+			}
+			return &auth.Identity{User: token, Permissions: everything}, nil
+		}
+	})
+	p := g.dial(t)
+	p.connect(`{"token":"ann"}`)
+	p.send(`421["jetway:auth",{"auth":""}]`)
+	if got := p.expect("431"); !strings.Contains(got, `"unauthenticated"`) {
+		t.Errorf("an empty token was answered %s", got)
+	}
+	p.send(`422["jetway:auth",{"auth":"ann"}]`)
+	p.expect(`432[{"ok":true,"user":"ann"`)
+}
