@@ -43,6 +43,9 @@ func (w wanted) single() (filter string, ok bool) {
 // which takes From as it is.
 func (c *Client) Locate(ctx context.Context, filters []string, from string) (SubscribeAnswer, error) {
 	scope, err := c.checkBundle(filters)
+	if err == nil {
+		err = c.room()
+	}
 	if err != nil {
 		return SubscribeAnswer{}, err
 	}

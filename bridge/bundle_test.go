@@ -86,6 +86,19 @@ func TestBundleOfNothing(t *testing.T) {
 	}
 }
 
+// A client that has all the subscriptions that it may have can still change its
+// bundle: it is one of them already.
+func TestRefilterWithoutRoom(t *testing.T) {
+	g := newRig(t, bridge.Options{}, pair...)
+	r := newRecorder()
+	c := g.Connect(bridge.ClientOptions{User: "ann", Permissions: everything, Encoder: r, Transport: r, MaxSubscriptions: 1})
+	t.Cleanup(func() { r.close(); c.Close() })
+	a := bundle(t, c, "", "events.a", "events.b")
+	if err := c.Refilter(a.SID, []string{"events.a"}); err != nil {
+		t.Error(err)
+	}
+}
+
 // While filters come and go at random, and the client is slow at random, what
 // it wants all the time comes once and in order, and what it wants now and then
 // comes once, in order, and completely while it was wanted.

@@ -45,6 +45,9 @@ const resolveTimeout = 10 * time.Second
 // no_stream, conflict, rate_limited, too_big, unavailable.
 func (c *Client) Subscribe(ctx context.Context, r SubscribeRequest, answer func(out *Output, a SubscribeAnswer)) error {
 	scope, err := c.checkSubscribe(r)
+	if err == nil {
+		err = c.room()
+	}
 	if err != nil {
 		return err
 	}
@@ -117,9 +120,14 @@ func (c *Client) checkSubscribe(r SubscribeRequest) ([]*Stream, error) {
 			return nil, err
 		}
 	}
+	return scope, nil
+}
+
+// room is [Client.roomLocked] for who is about to ask the broker.
+func (c *Client) room() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return scope, c.roomLocked()
+	return c.roomLocked()
 }
 
 // subscribeLive starts a subscription that no stream serves.

@@ -73,6 +73,15 @@ func (s *Server) renew(rules *Rules, sessions ...session) {
 	}
 }
 
+// current is who a client is by the rules as they are now; nil if it would not
+// be let in any more.
+func (s *Server) current(id *auth.Identity) *auth.Identity {
+	if again, ok := s.rules.Load().Auth.(renewer); ok {
+		return again.Renew(id)
+	}
+	return id
+}
+
 // revoke ends the sessions of a user that are not to be here any more.
 func (s *Server) revoke(r bridge.Revocation) {
 	n := 0

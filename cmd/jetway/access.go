@@ -30,6 +30,9 @@ func newAccess(c *config.Config, b *bridge.Bridge, logger *slog.Logger) (*access
 	}
 	if c.Auth.Callout != "" {
 		a.policy.Callout = callout(b, c.Auth.Callout)
+		if !bridge.Reserved(c.Auth.Callout) { // else nobody can, and denied, ">" could not be subscribed to
+			a.policy.Never = []string{c.Auth.Callout}
+		}
 	}
 	if !c.Auth.JWT.On() {
 		return a, nil

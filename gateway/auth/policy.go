@@ -28,6 +28,10 @@ type Policy struct {
 	// token itself, or, with a Verifier, by who it is of. Nil asks nobody.
 	Callout func(ctx context.Context, question []byte) (answer []byte, err error)
 
+	// Never are subjects that no client may reach, whatever allows it: that of
+	// the callout, whose questions are other clients' tokens.
+	Never []string
+
 	Anonymous *bridge.Permissions // what clients without a token may do; nil refuses them
 	Logger    *slog.Logger        // nil discards
 }
@@ -79,11 +83,16 @@ func (p *Policy) Renew(id *Identity) *Identity {
 	return &next
 }
 
-// permissions are those of somebody's roles and own grants.
+// permissions are those of somebody's roles and own grants. The configuration
+// is checked for what roles reach, but not what tokens and callouts grant.
 func (p *Policy) permissions(who *token.Identity) bridge.Permissions {
-	return who.Permissions(p.Roles, func(template string, err error) {
+	all := who.Permissions(p.Roles, func(template string, err error) {
 		p.logger().Debug("a filter does not apply", "filter", template, "user", who.User, "error", err)
 	})
+	if len(p.Never) == 0 {
+		return all
+	}
+	return all.Union(bridge.Permissions{Deny: bridge.Denied{Pub: p.Never, Sub: p.Never, Work: p.Never, Req: p.Never}})
 }
 
 func (p *Policy) anonymous() (*Identity, error) {

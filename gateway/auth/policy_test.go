@@ -209,3 +209,21 @@ func TestSources(t *testing.T) {
 		}
 	}
 }
+
+// TestNever has a callout, and a token, grant what other clients' tokens travel
+// on.
+func TestNever(t *testing.T) {
+	p := &auth.Policy{Never: []string{"auth.ask"}, Callout: answers(`{"user":"ann","permissions":{"sub":["events.>","auth.>"],"pub":[">"]}}`)}
+	id, err := p.Authenticate(t.Context(), auth.Credentials{Token: "good", Source: auth.Bearer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	filters := []string{"events.>", "auth.>", "auth.ask", "auth.*", "auth.other"}
+	if got, want := id.Permissions.Allowed(filters), []string{"events.>", "auth.other"}; !slices.Equal(got, want) {
+		t.Errorf("may subscribe to %q, want %q", got, want)
+	}
+	before := &auth.Identity{User: "ann", Of: &token.Identity{User: "ann", Grants: bridge.Permissions{Sub: []string{"auth.>"}}}}
+	if got := p.Renew(before).Permissions.Allowed(filters); !slices.Equal(got, []string{"auth.other"}) {
+		t.Errorf("after a reload, may subscribe to %q", got)
+	}
+}

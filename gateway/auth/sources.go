@@ -35,28 +35,28 @@ type Handshake struct {
 // the requests of any page.
 func (s Sources) Find(h Handshake) (Credentials, error) {
 	c := Credentials{Address: h.Address, Header: h.Header}
-	take := func(from Source, values []string) error {
+	take := func(from Source, values []string) (Credentials, error) {
 		if len(values) > 1 {
-			return Refuse(Ambiguous, "several tokens of one kind", "send one")
+			return c, Refuse(Ambiguous, "several tokens of one kind", "send one")
 		}
 		c.Token, c.Source = values[0], from
-		return nil
+		return c, nil
 	}
 	if tokens := bearer(h.Header); len(tokens) > 0 {
-		return c, take(Bearer, tokens)
+		return take(Bearer, tokens)
 	}
 	if tokens := cookies(h.Header, s.Cookie); len(tokens) > 0 {
 		if !h.OwnPage() {
 			return c, &Error{Reason: CookiePage, Wire: bridge.Error{Code: bridge.CodeForbidden, Msg: "the cookie is not taken from here",
 				Hint: "with a cookie, the Origin must be the server's own, or on allowed_origins by its name; programs send Authorization: Bearer"}}
 		}
-		return c, take(Cookie, tokens)
+		return take(Cookie, tokens)
 	}
 	if s.Query == "" {
 		return c, nil
 	}
 	if tokens := h.Query(s.Query); len(tokens) > 0 {
-		return c, take(Query, tokens)
+		return take(Query, tokens)
 	}
 	return c, nil
 }

@@ -94,24 +94,34 @@ func (s *Session) auth(f *Frame) error {
 	case id.User != s.who.User:
 		return auth.OtherUsers()
 	}
-	s.client.SetPermissions(id.Permissions)
 	s.identified(f, id)
 	return nil
 }
 
-// known notes who the client is from now on.
+// known notes who the client is from now on. The rules may have changed since
+// its token was judged, and Renew was told of who it was before.
 func (s *Session) known(id *auth.Identity) {
 	s.who = id
+	s.permitting.Lock()
 	s.mu.Lock()
 	s.id, s.since = id, time.Now()
 	s.mu.Unlock()
+	s.client.SetPermissions(id.Permissions)
+	s.permitting.Unlock()
 	s.until(id.Expires)
+	if s.opts.Current != nil {
+		s.Renew(s.opts.Current)
+	}
 }
 
 // until has the session end at a moment; never if it is zero.
 func (s *Session) until(expires time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.untilLocked(expires)
+}
+
+func (s *Session) untilLocked(expires time.Time) {
 	if s.expiry != nil {
 		s.expiry.Stop()
 		s.expiry = nil
@@ -121,10 +131,14 @@ func (s *Session) until(expires time.Time) {
 	}
 }
 
-// expire ends the session, unless its token was refreshed just now.
+// expire ends the session, unless its token was refreshed just now. The timer
+// counts by another clock than tokens: when that was set back, it waits again.
 func (s *Session) expire() {
 	s.mu.Lock()
-	over := !time.Now().Before(s.expires)
+	over := !s.expires.IsZero() && !time.Now().Before(s.expires)
+	if !over {
+		s.untilLocked(s.expires)
+	}
 	s.mu.Unlock()
 	if over {
 		s.expel(websock.CodeUnauthenticated, auth.RanOut, "the token has expired")
@@ -168,18 +182,27 @@ func (s *Session) revoked() {
 // Renew changes what the client may do, after the roles have changed; nil ends
 // its session.
 func (s *Session) Renew(renew func(*auth.Identity) *auth.Identity) {
+	s.permitting.Lock()
+	defer s.permitting.Unlock()
+	if next := s.renewed(renew); next != nil {
+		s.client.SetPermissions(next.Permissions) // which may have to wait for the broker
+	}
+}
+
+// renewed notes who the client is now; nil if there is nothing to change.
+func (s *Session) renewed(renew func(*auth.Identity) *auth.Identity) *auth.Identity {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || s.id == nil {
-		return
+		return nil
 	}
 	next := renew(s.id)
 	if next == nil {
 		s.tasks.Go(s.revoked)
-		return
+		return nil
 	}
 	s.id = next
-	s.client.SetPermissions(next.Permissions)
+	return next
 }
 
 // expel ends the session from another goroutine than Run's. What the client

@@ -38,14 +38,15 @@ type Options struct {
 	Identity         *auth.Identity // who is connected; nil: nobody, until the client has said so
 	Refused          error          // not nil: why the handshake was, of which the client is told
 	Authenticate     func(ctx context.Context, token string) (*auth.Identity, error)
-	AuthTimeout      time.Duration     // for a client without identity to send auth
-	AuthRefused      func(auth.Reason) // counts
-	MaxMessageBytes  int               // as the connection enforces it; told to the client
-	MaxSubscriptions int               // of one client
-	PublishRate      float64           // messages per second; bursts of one second
-	PingInterval     time.Duration     // between two pings of the server
-	Dedupe           time.Duration     // told to the client
-	Address          string            // where the client is, for the log
+	AuthTimeout      time.Duration                       // for a client without identity to send auth
+	AuthRefused      func(auth.Reason)                   // counts
+	Current          func(*auth.Identity) *auth.Identity // who a client is by the rules as they are now, as for Renew; nil: they do not change
+	MaxMessageBytes  int                                 // as the connection enforces it; told to the client
+	MaxSubscriptions int                                 // of one client
+	PublishRate      float64                             // messages per second; bursts of one second
+	PingInterval     time.Duration                       // between two pings of the server
+	Dedupe           time.Duration                       // told to the client
+	Address          string                              // where the client is, for the log
 }
 
 // Session is one client that speaks jetway.v1. [Session.Run] reads it; events
@@ -68,6 +69,8 @@ type Session struct {
 	left  chan struct{}  // closed when Run reads no more
 	done  chan struct{}  // closed when Run has ended
 	tasks sync.WaitGroup // of expel; Add only while not closed
+
+	permitting sync.Mutex // held while what the client may do changes; before mu
 
 	mu      sync.Mutex
 	closed  bool

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -39,6 +40,10 @@ func (k handshake) token() (token string, ok bool) {
 func (s *Socket) auth(p *socketio.Packet, f *native.Frame) error {
 	if err := s.limited(); err != nil {
 		return err
+	}
+	if f.Text == "" { // else the one of the handshake would be asked for
+		s.h.opts.AuthRefused(auth.NoToken)
+		return auth.Refuse(auth.NoToken, "the token is empty", `as in emit("jetway:auth", {auth: TOKEN}, ack)`)
 	}
 	id, err := s.h.opts.Identify(context.Background(), s.conn, s.namespace, f.Text)
 	if err == nil && id.User != s.user {
@@ -77,10 +82,13 @@ func (s *Socket) permit(id *auth.Identity) error {
 			return err
 		}
 	}
+	s.permitting.Lock()
 	s.mu.Lock()
 	s.id, s.since = id, time.Now()
 	s.mu.Unlock()
 	s.client.SetPermissions(id.Permissions)
+	s.permitting.Unlock()
+	s.renewCurrent()
 	for _, filter := range gone {
 		for sid, of := range s.named {
 			if of == filter {
@@ -98,6 +106,10 @@ func (s *Socket) permit(id *auth.Identity) error {
 func (s *Socket) until(expires time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.untilLocked(expires)
+}
+
+func (s *Socket) untilLocked(expires time.Time) {
 	if s.expiry != nil {
 		s.expiry.Stop()
 		s.expiry = nil
@@ -107,10 +119,15 @@ func (s *Socket) until(expires time.Time) {
 	}
 }
 
-// expire closes the connection, unless the token was refreshed just now.
+// expire closes the connection, unless the token was refreshed just now. The
+// timer counts by another clock than tokens: when that was set back, it waits
+// again.
 func (s *Socket) expire() {
 	s.mu.Lock()
-	over := !s.closed && !time.Now().Before(s.expires)
+	over := !s.closed && !s.expires.IsZero() && !time.Now().Before(s.expires)
+	if !over {
+		s.untilLocked(s.expires)
+	}
 	s.mu.Unlock()
 	if over {
 		s.h.opts.AuthRefused(auth.RanOut)
@@ -138,28 +155,55 @@ func (h *Handler) Revoke(r bridge.Revocation) (n int) {
 
 // Renew changes what clients may do, after the roles have changed. A socket
 // with a filter that is not allowed any more is closed, and so is one of a
-// client that would not be let in: it comes back, to what it may have now. It
-// returns at once.
+// client that would not be let in: it comes back, to what it may have now.
 func (h *Handler) Renew(renew func(*auth.Identity) *auth.Identity) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	for s := range h.live {
-		s.mu.Lock()
-		if s.closed {
-			s.mu.Unlock()
-			continue
-		}
-		next, filters := renew(s.id), s.filters
-		if next != nil {
-			s.id = next
-		}
+	all := slices.Collect(maps.Keys(h.live))
+	h.mu.Unlock()
+	for _, s := range all { // durables that end have to be stored: nobody else may wait for that
+		s.renew(renew)
+	}
+}
+
+// renew is Renew for one socket.
+func (s *Socket) renew(renew func(*auth.Identity) *auth.Identity) {
+	s.permitting.Lock()
+	defer s.permitting.Unlock()
+	s.mu.Lock()
+	if s.closed {
 		s.mu.Unlock()
-		if next == nil || len(next.Permissions.Allowed(filters)) < len(filters) {
-			time.AfterFunc(0, s.conn.Close) // it takes what is held here
-		}
-		if next != nil {
-			s.client.SetPermissions(next.Permissions)
-		}
+		return
+	}
+	next := renew(s.id)
+	if next != nil {
+		s.id = next
+	}
+	s.mu.Unlock()
+	if next == nil {
+		s.conn.Close()
+		return
+	}
+	s.client.SetPermissions(next.Permissions)
+	s.mu.Lock()
+	filters := s.filters
+	s.mu.Unlock()
+	s.closeUnless(filters)
+}
+
+// renewCurrent is for a client that has just become known: the rules may have
+// changed since its token was judged, without Renew having seen it.
+func (s *Socket) renewCurrent() {
+	if s.h.opts.Current != nil {
+		s.renew(s.h.opts.Current)
+	}
+}
+
+// closeUnless closes the connection of a socket whose bundle was ended, or could
+// not be resumed as it is, unless all its filters are allowed. It is called both
+// after the filters have changed and after the permissions have.
+func (s *Socket) closeUnless(filters []string) {
+	if len(s.client.Permissions().Allowed(filters)) < len(filters) {
+		s.conn.Close()
 	}
 }
 

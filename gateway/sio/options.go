@@ -47,6 +47,10 @@ type Options struct {
 	Identify    func(ctx context.Context, c *socketio.Conn, namespace, token string) (*auth.Identity, error)
 	AuthRefused func(auth.Reason) // counts; nil does nothing
 
+	// Current says who a client is by the rules as they are now, as for
+	// [Handler.Renew]; nil: they do not change.
+	Current func(*auth.Identity) *auth.Identity
+
 	Mapping   *bridge.Mapping // nil: the name of an event is its subject
 	Subscribe []Subscription
 	Recovery  Recovery // "" means RecoveryTrailing

@@ -38,6 +38,8 @@ type Socket struct {
 	named   map[string]string // the sids that the client knows of them
 	lastSID int
 
+	permitting sync.Mutex // held while what the client may do changes; before mu
+
 	mu      sync.Mutex
 	acks    acks
 	closed  bool
@@ -103,6 +105,7 @@ func (h *Handler) newSocket(c *socketio.Conn, namespace string, id *auth.Identit
 	h.live[s] = struct{}{}
 	h.mu.Unlock()
 	s.until(id.Expires)
+	s.renewCurrent()
 	return s
 }
 
@@ -286,6 +289,7 @@ func (s *Socket) refilter(filters []string) error {
 		return err
 	}
 	s.setFilters(filters)
+	s.closeUnless(filters)
 	if s.session != nil {
 		s.session.Update(func(r *bridge.SessionRecord) {
 			r.Filters = slices.Clone(filters)

@@ -53,9 +53,11 @@ func (id *Identity) Value(name string) (value string, ok bool) {
 func (id *Identity) Permissions(roles map[string]bridge.Permissions, skipped func(template string, err error)) bridge.Permissions {
 	var p bridge.Permissions
 	for _, name := range id.Roles {
-		p = p.Union(roles[name])
+		// Expanded first: a role that lets nothing be read must not say how far
+		// back others may be.
+		p = p.Union(roles[name].Expand(id.Value, skipped))
 	}
-	return p.Union(id.Grants).Expand(id.Value, skipped)
+	return p.Union(id.Grants.Expand(id.Value, skipped))
 }
 
 // identity reads the claims of a token whose signature is good.
