@@ -76,6 +76,9 @@ func ParseVerdict(data []byte) (*Verdict, error) {
 	if len(v.User) > maxUserBytes || strings.ContainsFunc(v.User, func(r rune) bool { return r == utf8.RuneError || unicode.IsControl(r) }) {
 		return nil, errors.New(`"user" is a text of 1 to 256 bytes without control characters`)
 	}
+	if v.User == Anonymous {
+		return nil, errors.New(`"user" is "anonymous", which clients without a token are, together`)
+	}
 	p := v.Permissions
 	for _, list := range [][]string{p.Pub, p.Sub, p.Work, p.Req, v.Subscribe} {
 		if len(list) > maxGrants {

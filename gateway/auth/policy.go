@@ -60,6 +60,9 @@ func (p *Policy) Authenticate(ctx context.Context, c Credentials) (*Identity, er
 		if who, err = p.Verifier.Verify(ctx, c.Token); err != nil {
 			return nil, err
 		}
+		if who.User == Anonymous {
+			return nil, Refuse(Reason(token.BadClaims), `the token's user is "anonymous"`, "that is who clients without a token are, together: give this one another name")
+		}
 	}
 	if p.Callout != nil {
 		return p.callout(ctx, c, who)

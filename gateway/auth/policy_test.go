@@ -16,12 +16,15 @@ import (
 	"github.com/jetway-io/jetway/gateway/token"
 )
 
-// verifier knows one token.
+// verifier knows two tokens.
 type verifier struct{ expires time.Time }
 
 func (v verifier) Verify(_ context.Context, raw string) (*token.Identity, error) {
-	if raw != "good" {
+	if raw != "good" && raw != "nobody's" {
 		return nil, &token.Error{Reason: token.BadSignature}
+	}
+	if raw == "nobody's" {
+		return &token.Identity{User: auth.Anonymous}, nil
 	}
 	return &token.Identity{User: "ann", Roles: []string{"reader"}, Expires: v.expires, Claims: map[string]string{"iat": "1700000000", "tenant": "t1"}}, nil
 }
@@ -48,6 +51,7 @@ func TestPolicy(t *testing.T) {
 		reason auth.Reason
 	}{
 		{p, auth.Credentials{Token: "bad", Source: auth.Bearer}, "bad_signature"},
+		{p, auth.Credentials{Token: "nobody's", Source: auth.Bearer}, "bad_claims"},
 		{p, auth.Credentials{Source: auth.Bearer}, auth.NoToken},
 		{p, auth.Credentials{}, auth.NoToken},
 		{&auth.Policy{Anonymous: &bridge.Permissions{}}, auth.Credentials{Token: "good", Source: auth.Frame}, auth.NoTokens},
@@ -104,7 +108,7 @@ func TestCalloutFailsClosed(t *testing.T) {
 	}
 	for _, answer := range []string{"", "{}", "null", "[]", `{"user":""}`, `{"user":"ann","refuse":"no"}`, `{"user":"ann","admin":true}`, `{"user":"a\nb"}`,
 		`{"user":"ann","permissions":{"sub":["$JS.>"]}}`, `{"user":"ann","permissions":{"sub":["a..b"]}}`, `{"user":"ann"} x`, `{"user":"ann","subscribe":["jetway.ctl.>"]}`,
-		`{"user":"` + strings.Repeat("x", 300) + `"}`, `{"user":"ann","expires":"tomorrow"}`} {
+		`{"user":"` + strings.Repeat("x", 300) + `"}`, `{"user":"ann","expires":"tomorrow"}`, `{"user":"anonymous"}`} {
 		if err := ask(&auth.Policy{Callout: answers(answer)}); auth.ReasonOf(err) != auth.Unavailable || !auth.Temporary(err) {
 			t.Errorf("%s: %v", answer, err)
 		}
