@@ -17,7 +17,7 @@ const earlyBytes = 4 << 10
 // handshake brought.
 func (s *Session) await() {
 	if s.who != nil {
-		s.until(s.who.Expires)
+		s.expiry.Set(s.who.Expires, s.expire)
 		return
 	}
 	s.conn.SetMaxMessageBytes(earlyBytes)
@@ -108,41 +108,15 @@ func (s *Session) known(id *auth.Identity) {
 	s.mu.Unlock()
 	s.client.SetPermissions(id.Permissions)
 	s.permitting.Unlock()
-	s.until(id.Expires)
+	s.expiry.Set(id.Expires, s.expire)
 	if s.opts.Current != nil {
 		s.Renew(s.opts.Current)
 	}
 }
 
-// until has the session end at a moment; never if it is zero.
-func (s *Session) until(expires time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.untilLocked(expires)
-}
-
-func (s *Session) untilLocked(expires time.Time) {
-	if s.expiry != nil {
-		s.expiry.Stop()
-		s.expiry = nil
-	}
-	if s.expires = expires; !expires.IsZero() && !s.closed {
-		s.expiry = time.AfterFunc(time.Until(expires), s.expire)
-	}
-}
-
-// expire ends the session, unless its token was refreshed just now. The timer
-// counts by another clock than tokens: when that was set back, it waits again.
+// expire ends the session, as its token has.
 func (s *Session) expire() {
-	s.mu.Lock()
-	over := !s.expires.IsZero() && !time.Now().Before(s.expires)
-	if !over {
-		s.untilLocked(s.expires)
-	}
-	s.mu.Unlock()
-	if over {
-		s.expel(websock.CodeUnauthenticated, auth.RanOut, "the token has expired")
-	}
+	s.expel(websock.CodeUnauthenticated, auth.RanOut, "the token has expired")
 }
 
 // turnAway ends the session from the goroutine that reads, because of its

@@ -71,15 +71,14 @@ type Session struct {
 	tasks sync.WaitGroup // of expel; Add only while not closed
 
 	permitting sync.Mutex // held while what the client may do changes; before mu
+	expiry     auth.Expiry
 
-	mu      sync.Mutex
-	closed  bool
-	pinger  *time.Timer
-	limbo   *time.Timer // ends a client that nobody knows; nil for all others
-	expiry  *time.Timer // ends a client whose token does; nil without
-	expires time.Time
-	id      *auth.Identity // nil until it is known
-	since   time.Time      // when the client showed it
+	mu     sync.Mutex
+	closed bool
+	pinger *time.Timer
+	limbo  *time.Timer    // ends a client that nobody knows; nil for all others
+	id     *auth.Identity // nil until it is known
+	since  time.Time      // when the client showed it
 }
 
 // New makes a session on a connection; it owns both from now on.
@@ -258,12 +257,13 @@ func (s *Session) Discard() {
 func (s *Session) close() {
 	s.mu.Lock()
 	s.closed = true
-	for _, t := range []*time.Timer{s.pinger, s.limbo, s.expiry} {
+	for _, t := range []*time.Timer{s.pinger, s.limbo} {
 		if t != nil {
 			t.Stop()
 		}
 	}
 	s.mu.Unlock()
+	s.expiry.Stop()
 	_ = s.conn.Close() // it may be closed already
 	s.tasks.Wait()
 	s.client.Close()

@@ -63,7 +63,7 @@ func (s *Socket) auth(p *socketio.Packet, f *native.Frame) error {
 	if err := s.permit(id); err != nil {
 		return err
 	}
-	s.until(id.Expires)
+	s.expiry.Set(id.Expires, s.expire)
 	extra := member(nil, "user", id.User)
 	if !id.Expires.IsZero() {
 		extra = member(extra, "expires", id.Expires.UTC().Format(time.RFC3339Nano))
@@ -100,39 +100,12 @@ func (s *Socket) permit(id *auth.Identity) error {
 	return nil
 }
 
-// until has the connection closed at a moment; never if it is zero. The client
-// is not told why: it comes back, with another token if its application has
-// one, and is refused with the old one.
-func (s *Socket) until(expires time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.untilLocked(expires)
-}
-
-func (s *Socket) untilLocked(expires time.Time) {
-	if s.expiry != nil {
-		s.expiry.Stop()
-		s.expiry = nil
-	}
-	if s.expires = expires; !expires.IsZero() && !s.closed {
-		s.expiry = time.AfterFunc(time.Until(expires), s.expire)
-	}
-}
-
-// expire closes the connection, unless the token was refreshed just now. The
-// timer counts by another clock than tokens: when that was set back, it waits
-// again.
+// expire closes the connection, as the token has ended. The client is not told
+// why: it comes back, with another token if its application has one, and is
+// refused with the old one.
 func (s *Socket) expire() {
-	s.mu.Lock()
-	over := !s.closed && !s.expires.IsZero() && !time.Now().Before(s.expires)
-	if !over {
-		s.untilLocked(s.expires)
-	}
-	s.mu.Unlock()
-	if over {
-		s.h.opts.AuthRefused(auth.RanOut)
-		s.conn.Close()
-	}
+	s.h.opts.AuthRefused(auth.RanOut)
+	s.conn.Close()
 }
 
 // Revoke closes the connections of a user that is not to be here any more, and

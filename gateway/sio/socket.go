@@ -39,15 +39,14 @@ type Socket struct {
 	lastSID int
 
 	permitting sync.Mutex // held while what the client may do changes; before mu
+	expiry     auth.Expiry
 
-	mu      sync.Mutex
-	acks    acks
-	closed  bool
-	parked  int         // events that wait to be tried again
-	expiry  *time.Timer // closes the connection at the end of the token; nil without
-	expires time.Time
-	id      *auth.Identity
-	since   time.Time // when the client joined
+	mu     sync.Mutex
+	acks   acks
+	closed bool
+	parked int // events that wait to be tried again
+	id     *auth.Identity
+	since  time.Time // when the client joined
 }
 
 // handshake is what the client's CONNECT says, of what Jetway understands.
@@ -104,7 +103,7 @@ func (h *Handler) newSocket(c *socketio.Conn, namespace string, id *auth.Identit
 	h.mu.Lock()
 	h.live[s] = struct{}{}
 	h.mu.Unlock()
-	s.until(id.Expires)
+	s.expiry.Set(id.Expires, s.expire)
 	s.renewCurrent()
 	return s
 }
@@ -265,13 +264,11 @@ func (s *Socket) end(deliberate bool) {
 	s.mu.Lock()
 	was := s.closed
 	s.closed = true
-	if s.expiry != nil {
-		s.expiry.Stop()
-	}
 	s.mu.Unlock()
 	if was {
 		return
 	}
+	s.expiry.Stop()
 	s.client.Close()
 	switch {
 	case s.session == nil:
