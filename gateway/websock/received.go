@@ -17,8 +17,6 @@ const (
 	lengthBits = 0x7F
 
 	maskBytes = 4
-	// mostHeaderBytes is the longest header of a client's frame.
-	mostHeaderBytes = MaxHeaderBytes + maskBytes
 )
 
 // receivedHeader is the header of a frame of a client.
