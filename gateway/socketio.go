@@ -54,7 +54,7 @@ func newStock(s *Server) (*stock, error) {
 		return nil, nil
 	}
 	handler, err := sio.New(sio.Options{
-		Bridge: s.opts.Bridge, Logger: s.logger, AuthRefused: s.authRefused, Current: s.current,
+		Bridge: s.opts.Bridge, Logger: s.logger, AuthRefused: s.authRefused, ExpiryWarning: s.expiryWarning, Current: s.current,
 		Identify: func(ctx context.Context, c *socketio.Conn, namespace, token string) (*auth.Identity, error) {
 			return s.identifySocket(ctx, c.Session().Request(), namespace, token)
 		},

@@ -17,7 +17,7 @@ const earlyBytes = 4 << 10
 // handshake brought.
 func (s *Session) await() {
 	if s.who != nil {
-		s.expiry.Set(s.who.Expires, s.expire)
+		s.expireAt(s.who.Expires)
 		return
 	}
 	s.conn.SetMaxMessageBytes(earlyBytes)
@@ -108,10 +108,22 @@ func (s *Session) known(id *auth.Identity) {
 	s.mu.Unlock()
 	s.client.SetPermissions(id.Permissions)
 	s.permitting.Unlock()
-	s.expiry.Set(id.Expires, s.expire)
+	s.expireAt(id.Expires)
 	if s.opts.Current != nil {
 		s.Renew(s.opts.Current)
 	}
+}
+
+// expireAt has the client warned before its token ends, and ended with it.
+func (s *Session) expireAt(at time.Time) {
+	plan := auth.Plan{At: at, End: s.expire}
+	if s.opts.ExpiryWarning != nil {
+		plan.Before = s.opts.ExpiryWarning()
+	}
+	plan.Warn = func(in time.Duration) {
+		s.text(func(dst []byte) []byte { return AppendExpiring(dst, at, in) })
+	}
+	s.expiry.Set(plan)
 }
 
 // expire ends the session, as its token has.

@@ -40,6 +40,7 @@ type Options struct {
 	Authenticate     func(ctx context.Context, token string) (*auth.Identity, error)
 	AuthTimeout      time.Duration                       // for a client without identity to send auth
 	AuthRefused      func(auth.Reason)                   // counts
+	ExpiryWarning    func() time.Duration                // how long before the end of a token that begins now its client is warned; nil: not at all
 	Current          func(*auth.Identity) *auth.Identity // who a client is by the rules as they are now, as for Renew; nil: they do not change
 	MaxMessageBytes  int                                 // as the connection enforces it; told to the client
 	MaxSubscriptions int                                 // of one client

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -13,6 +14,9 @@ import (
 	"github.com/jetway-io/jetway/gateway/native"
 	"github.com/jetway-io/jetway/gateway/socketio"
 )
+
+// expiringHint is for a client whose token is about to end.
+const expiringHint = `emit("jetway:auth", {auth: TOKEN}, ack) with a new token of the same user`
 
 var errNotAllowed = errors.New("the client's roles do not allow it")
 
@@ -63,7 +67,7 @@ func (s *Socket) auth(p *socketio.Packet, f *native.Frame) error {
 	if err := s.permit(id); err != nil {
 		return err
 	}
-	s.expiry.Set(id.Expires, s.expire)
+	s.expireAt(id.Expires)
 	extra := member(nil, "user", id.User)
 	if !id.Expires.IsZero() {
 		extra = member(extra, "expires", id.Expires.UTC().Format(time.RFC3339Nano))
@@ -98,6 +102,20 @@ func (s *Socket) permit(id *auth.Identity) error {
 		s.control("end", append(member([]byte(`{"why":"revoked"`), "filter", filter), '}'))
 	}
 	return nil
+}
+
+// expireAt has the client warned before its token ends, and its connection
+// closed with it.
+func (s *Socket) expireAt(at time.Time) {
+	plan := auth.Plan{At: at, End: s.expire}
+	if s.h.opts.ExpiryWarning != nil {
+		plan.Before = s.h.opts.ExpiryWarning()
+	}
+	plan.Warn = func(in time.Duration) {
+		object := fmt.Appendf(nil, `{"expires":%q,"in":%q`, at.UTC().Format(time.RFC3339Nano), native.DurationText(in))
+		s.control("expiring", append(member(object, "hint", expiringHint), '}'))
+	}
+	s.expiry.Set(plan)
 }
 
 // expire closes the connection, as the token has ended. The client is not told

@@ -103,7 +103,7 @@ func (h *Handler) newSocket(c *socketio.Conn, namespace string, id *auth.Identit
 	h.mu.Lock()
 	h.live[s] = struct{}{}
 	h.mu.Unlock()
-	s.expiry.Set(id.Expires, s.expire)
+	s.expiry.Set(auth.Plan{At: id.Expires, End: s.expire})
 	s.renewCurrent()
 	return s
 }
