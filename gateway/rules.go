@@ -79,8 +79,11 @@ func (s *Server) renew(rules *Rules, sessions ...session) {
 func (s *Server) expiryWarning() time.Duration { return s.rules.Load().ExpiryWarning }
 
 // current is who a client is by the rules as they are now; nil if it would not
-// be let in any more.
+// be let in any more, or was revoked while it was judged.
 func (s *Server) current(id *auth.Identity) *auth.Identity {
+	if s.revocations.Cover(id) {
+		return nil
+	}
 	if again, ok := s.rules.Load().Auth.(renewer); ok {
 		return again.Renew(id)
 	}
@@ -89,6 +92,7 @@ func (s *Server) current(id *auth.Identity) *auth.Identity {
 
 // revoke ends the sessions of a user that are not to be here any more.
 func (s *Server) revoke(r bridge.Revocation) {
+	s.revocations.Add(r) // for those who are being judged, and come now
 	n := 0
 	for _, one := range s.all() {
 		if one.Revoke(r) {

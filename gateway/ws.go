@@ -77,9 +77,6 @@ func (s *Server) serveNative(w http.ResponseWriter, r *http.Request) {
 		leave()
 		return
 	}
-	if now := s.rules.Load(); now != rules { // Reload may not have seen it
-		s.renew(now, session)
-	}
 }
 
 func (s *Server) count(why refusal) {

@@ -88,7 +88,7 @@ func (s *Socket) permit(id *auth.Identity) error {
 	}
 	s.permitting.Lock()
 	s.mu.Lock()
-	s.id, s.since = id, time.Now()
+	s.id = id
 	s.mu.Unlock()
 	s.client.SetPermissions(id.Permissions)
 	s.permitting.Unlock()
@@ -133,7 +133,8 @@ func (h *Handler) Revoke(r bridge.Revocation) (n int) {
 	defer h.mu.Unlock()
 	for s := range h.live {
 		s.mu.Lock()
-		covered := !s.closed && r.Covers(s.user, s.id.Issued, s.since)
+		covered := !s.closed && !s.revoked && s.id.RevokedBy(r)
+		s.revoked = s.revoked || covered
 		s.mu.Unlock()
 		if covered {
 			n++
@@ -161,16 +162,17 @@ func (s *Socket) renew(renew func(*auth.Identity) *auth.Identity) {
 	s.permitting.Lock()
 	defer s.permitting.Unlock()
 	s.mu.Lock()
-	if s.closed {
+	if s.closed || s.revoked {
 		s.mu.Unlock()
 		return
 	}
 	next := renew(s.id)
-	if next != nil {
+	if s.revoked = next == nil; !s.revoked {
 		s.id = next
 	}
 	s.mu.Unlock()
 	if next == nil {
+		s.h.opts.AuthRefused(auth.Revoked)
 		s.conn.Close()
 		return
 	}
@@ -182,7 +184,8 @@ func (s *Socket) renew(renew func(*auth.Identity) *auth.Identity) {
 }
 
 // renewCurrent is for a client that has just become known: the rules may have
-// changed since its token was judged, without Renew having seen it.
+// changed since its token was judged, or its user been revoked, without Renew or
+// Revoke having seen it.
 func (s *Socket) renewCurrent() {
 	if s.h.opts.Current != nil {
 		s.renew(s.h.opts.Current)

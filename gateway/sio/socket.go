@@ -41,12 +41,12 @@ type Socket struct {
 	permitting sync.Mutex // held while what the client may do changes; before mu
 	expiry     auth.Expiry
 
-	mu     sync.Mutex
-	acks   acks
-	closed bool
-	parked int // events that wait to be tried again
-	id     *auth.Identity
-	since  time.Time // when the client joined
+	mu      sync.Mutex
+	acks    acks
+	closed  bool
+	revoked bool
+	parked  int // events that wait to be tried again
+	id      *auth.Identity
 }
 
 // handshake is what the client's CONNECT says, of what Jetway understands.
@@ -99,7 +99,6 @@ func (h *Handler) newSocket(c *socketio.Conn, namespace string, id *auth.Identit
 		MaxSubscriptions: most,
 		Failed:           func(error) { c.Close() },
 	})
-	s.since = time.Now()
 	h.mu.Lock()
 	h.live[s] = struct{}{}
 	h.mu.Unlock()
