@@ -185,7 +185,7 @@ func (s *Session) Renew(renew func(*auth.Identity) *auth.Identity) {
 	s.permitting.Lock()
 	defer s.permitting.Unlock()
 	if next := s.renewed(renew); next != nil {
-		s.client.SetPermissions(next.Permissions) // which may have to wait for the broker
+		s.client.SetPermissions(next.Permissions)
 	}
 }
 

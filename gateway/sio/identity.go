@@ -152,7 +152,7 @@ func (h *Handler) Renew(renew func(*auth.Identity) *auth.Identity) {
 	h.mu.Lock()
 	all := slices.Collect(maps.Keys(h.live))
 	h.mu.Unlock()
-	for _, s := range all { // durables that end have to be stored: nobody else may wait for that
+	for _, s := range all {
 		s.renew(renew)
 	}
 }
