@@ -314,9 +314,10 @@ func (s *Socket) setFilters(filters []string) {
 	s.filters = filters
 }
 
-// randomID is the public name of a socket.
+// randomID is the name of a socket, or of a connection, which is a secret: 128
+// bits.
 func randomID() string {
-	var b [15]byte
+	var b [16]byte
 	rand.Read(b[:]) // never fails: crypto/rand
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
