@@ -332,15 +332,21 @@ func (c *Client) removeLocked(sub *Subscription) bool {
 
 // end ends a subscription from outside its client and says why.
 func (c *Client) end(sub *Subscription, why string) {
+	if c.ended(sub, why) {
+		c.bridge.drop(sub)
+	}
+}
+
+// ended takes a subscription from the client, which is told. It returns true to
+// one caller, who has to drop it.
+func (c *Client) ended(sub *Subscription, why string) bool {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	was := c.removeLocked(sub)
 	if was {
 		c.replyLocked(func(out *Output) { c.opts.Encoder.End(out, sub.SID, why) })
 	}
-	c.mu.Unlock()
-	if was {
-		c.bridge.drop(sub)
-	}
+	return was
 }
 
 // find returns the subscription with this sid, nil when there is none.

@@ -95,6 +95,8 @@ type Auth struct {
 	Cookie    string // name; "": tokens are not taken from cookies
 	Query     string // name of a parameter; "": tokens are not taken from URLs
 	Anonymous string // a name in Roles; "": such clients are refused
+
+	ExpiryWarning time.Duration // 0: none
 }
 
 // Takes reports whether tokens are taken at all.

@@ -163,6 +163,8 @@ var keys = []Key{
 		Doc: "name of the cookie that may carry the token; taken only from pages of the server's own origin or of allowed_origins; empty: none"},
 	{Path: "auth.query", Kind: Text, field: func(c *Config) any { return &c.Auth.Query },
 		Doc: "name of the parameter of the URL that may carry the token; dangerous: proxies and browsers write URLs into logs and histories; empty: none"},
+	{Path: "auth.expiry_warning", Kind: Duration, Default: "1m", field: func(c *Config) any { return &c.Auth.ExpiryWarning },
+		Doc: "how long before the end of its token a connected client is warned, so that it can show the next one; halfway to the end where a token has less than twice that; 0: not at all"},
 	{Path: "auth.anonymous", Kind: Text, Default: anonymousDefault, field: func(c *Config) any { return &c.Auth.Anonymous },
 		Doc: `role of clients without a token; "" refuses them; the default is dev while listen is a loopback address and no tokens are configured, "" otherwise`},
 	{Path: "roles", Kind: Roles, Default: defaultRoles, field: func(c *Config) any { return &c.Roles },

@@ -53,7 +53,7 @@ func TestDefaults(t *testing.T) {
 			Backoff: []time.Duration{time.Second, 5 * time.Second, 30 * time.Second}, MaxJobs: 100000, Replicas: 1,
 			Events: "JOB_EVENTS", EventsMaxAge: 168 * time.Hour, EventsMaxBytes: 1 << 30, DeadLetter: "DEAD", DeadMaxBytes: 1 << 30,
 		},
-		Auth: config.Auth{Anonymous: "dev"},
+		Auth: config.Auth{Anonymous: "dev", ExpiryWarning: time.Minute},
 		Roles: map[string]config.Role{
 			"dev": {Pub: []string{">"}, Sub: []string{">"}, Work: []string{">"}, Req: []string{">"}},
 			"user": {Pub: []string{"events.chat.>", "jobs.*"}, Sub: []string{"events.chat.>", "events.users.{user}.>"},

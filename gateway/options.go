@@ -42,6 +42,10 @@ type Options struct {
 	// 0 means 10 s. Stops connections of nobody from filling the gateway.
 	AuthTimeout time.Duration
 
+	// ExpiryWarning is how long before the end of its token a client is warned,
+	// so that it can show the next one; 0 means 1 min, negative not at all.
+	ExpiryWarning time.Duration
+
 	// Pages are served by their paths, such as "/" or "/jobs": HTML, and
 	// JavaScript where the path ends in ".js". Nil serves none.
 	Pages map[string][]byte

@@ -18,11 +18,12 @@ type Rules struct {
 	MaxPerAddress    int
 	MaxSubscriptions int
 	PublishRate      float64
+	ExpiryWarning    time.Duration
 }
 
 // Rules returns those of the options.
 func (o Options) Rules() Rules {
-	return Rules{o.Auth, o.AllowedOrigins, o.TokenSources, o.AuthTimeout, o.MaxClients, o.MaxPerAddress, o.MaxSubscriptions, o.PublishRate}
+	return Rules{o.Auth, o.AllowedOrigins, o.TokenSources, o.AuthTimeout, o.MaxClients, o.MaxPerAddress, o.MaxSubscriptions, o.PublishRate, o.ExpiryWarning}
 }
 
 func (r Rules) withDefaults() *Rules {
@@ -34,6 +35,7 @@ func (r Rules) withDefaults() *Rules {
 	setDefault(&r.MaxPerAddress, 1000)
 	setDefault(&r.MaxSubscriptions, 100)
 	setDefault(&r.PublishRate, 1000)
+	setDefault(&r.ExpiryWarning, time.Minute)
 	return &r
 }
 
@@ -73,9 +75,15 @@ func (s *Server) renew(rules *Rules, sessions ...session) {
 	}
 }
 
+// expiryWarning is how long before its end a token that begins now is warned of.
+func (s *Server) expiryWarning() time.Duration { return s.rules.Load().ExpiryWarning }
+
 // current is who a client is by the rules as they are now; nil if it would not
-// be let in any more.
+// be let in any more, or was revoked while it was judged.
 func (s *Server) current(id *auth.Identity) *auth.Identity {
+	if s.revocations.Cover(id) {
+		return nil
+	}
 	if again, ok := s.rules.Load().Auth.(renewer); ok {
 		return again.Renew(id)
 	}
@@ -84,6 +92,7 @@ func (s *Server) current(id *auth.Identity) *auth.Identity {
 
 // revoke ends the sessions of a user that are not to be here any more.
 func (s *Server) revoke(r bridge.Revocation) {
+	s.revocations.Add(r) // for those who are being judged, and come now
 	n := 0
 	for _, one := range s.all() {
 		if one.Revoke(r) {

@@ -61,6 +61,8 @@ type Server struct {
 	node   string        // this gateway's name in sids
 	rules  atomic.Pointer[Rules]
 
+	revocations auth.Revocations
+
 	serving sync.WaitGroup // of http.Server.Serve
 
 	mu       sync.Mutex

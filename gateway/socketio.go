@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"net/http"
@@ -54,7 +55,7 @@ func newStock(s *Server) (*stock, error) {
 		return nil, nil
 	}
 	handler, err := sio.New(sio.Options{
-		Bridge: s.opts.Bridge, Logger: s.logger, AuthRefused: s.authRefused, Current: s.current,
+		Bridge: s.opts.Bridge, Logger: s.logger, AuthRefused: s.authRefused, ExpiryWarning: s.expiryWarning, Current: s.current,
 		Identify: func(ctx context.Context, c *socketio.Conn, namespace, token string) (*auth.Identity, error) {
 			return s.identifySocket(ctx, c.Session().Request(), namespace, token)
 		},
@@ -71,7 +72,7 @@ func newStock(s *Server) (*stock, error) {
 	conn.MaxBytes = max(s.opts.MaxMessageBytes, o.MaxHTTPBufferSize, engineio.DefaultMaxHTTPBufferSize)
 	st := &stock{gateway: s, handler: handler, conns: socketio.NewConns(conn)}
 	options := engineio.Options{
-		Handler: st, Logger: s.logger, Wire: &s.wire, AllowRequest: st.allow, Refused: st.refused,
+		Handler: st, Logger: s.logger, Wire: &s.wire, AllowRequest: st.allow, AllowSession: st.owns, Refused: st.refused,
 		PingInterval: o.PingInterval, PingTimeout: o.PingTimeout, UpgradeTimeout: o.UpgradeTimeout,
 		MaxHTTPBufferSize: o.MaxHTTPBufferSize, Cookie: o.Cookie, WriteTimeout: writeTimeout,
 		CORS: &engineio.CORS{Current: func() []string { return s.rules.Load().AllowedOrigins }, Credentials: true},
@@ -136,10 +137,27 @@ func (st *stock) allow(r *http.Request) error {
 	return nil
 }
 
-// refused counts what is not counted elsewhere.
-func (st *stock) refused(_ *http.Request, e *engineio.Error) {
-	if e.Code != engineio.CodeForbidden {
+// owns reports whether a request of a session shows no other token than the one
+// that opened it. Who has signed in as somebody else meanwhile, in the same
+// browser, must not go on as who was there before: the stock client connects
+// again, and is who it is then.
+func (st *stock) owns(s *engineio.Session, r *http.Request) bool {
+	now, err := st.gateway.find(handshakeOf(r))
+	if err != nil || now.Token == "" { // a page cannot send Authorization with the upgrade
+		return err == nil
+	}
+	first, _ := st.gateway.find(handshakeOfSession(s.Request())) // it was good enough to open it
+	return first.Token == "" || subtle.ConstantTimeCompare([]byte(first.Token), []byte(now.Token)) == 1
+}
+
+// refused counts what is not counted elsewhere. What allow has refused is; of
+// what is forbidden there are the origins left.
+func (st *stock) refused(r *http.Request, e *engineio.Error) {
+	switch {
+	case e.Code != engineio.CodeForbidden:
 		st.gateway.count(refusedRequest)
+	case !originAllowed(r, st.gateway.rules.Load().AllowedOrigins):
+		st.gateway.count(refusedOrigin)
 	}
 }
 

@@ -63,6 +63,7 @@ func (s *Server) serveNative(w http.ResponseWriter, r *http.Request) {
 		Authenticate:     s.authenticate(address),
 		AuthTimeout:      rules.AuthTimeout,
 		AuthRefused:      s.authRefused,
+		ExpiryWarning:    s.expiryWarning,
 		Current:          s.current,
 		MaxMessageBytes:  s.opts.MaxMessageBytes,
 		MaxSubscriptions: rules.MaxSubscriptions,
@@ -75,9 +76,6 @@ func (s *Server) serveNative(w http.ResponseWriter, r *http.Request) {
 		session.Discard()
 		leave()
 		return
-	}
-	if now := s.rules.Load(); now != rules { // Reload may not have seen it
-		s.renew(now, session)
 	}
 }
 

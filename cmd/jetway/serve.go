@@ -236,6 +236,10 @@ func gatewayOptions(c *config.Config, b *bridge.Bridge, logger *slog.Logger) (ga
 		PingTimeout:      c.Ping.Timeout,
 		TokenSources:     auth.Sources{Cookie: c.Auth.Cookie, Query: c.Auth.Query},
 		AuthTimeout:      c.Limits.AuthTimeout,
+		ExpiryWarning:    c.Auth.ExpiryWarning,
+	}
+	if o.ExpiryWarning == 0 {
+		o.ExpiryWarning = -1 // asked for: none
 	}
 	if c.Auth.Anonymous == devRole {
 		o.Pages = pages

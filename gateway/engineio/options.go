@@ -81,6 +81,10 @@ type Options struct {
 	// code 4 and the error's text, which the client sees. Nil allows all.
 	AllowRequest func(*http.Request) error
 
+	// AllowSession decides about each further request of a session. One that it
+	// refuses is answered as if there were no such session. Nil allows all.
+	AllowSession func(*Session, *http.Request) bool
+
 	// GenerateID makes the sid of a new session: unique, not to be guessed,
 	// and URL-safe. Nil takes 128 bits of crypto/rand.
 	GenerateID func() string

@@ -67,7 +67,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request, query url.Values)
 	switch {
 	case session == nil && !upgrade && transport == Polling:
 		return s.serveUnknown(w, r, sid)
-	case session == nil:
+	case session == nil, s.opts.AllowSession != nil && !s.opts.AllowSession(session, r):
 		return refusal(CodeUnknownSID)
 	case query.Get("EIO") != protocol, upgrade != (transport == WebSocket):
 		return refusal(CodeBadRequest)

@@ -40,6 +40,7 @@ type Options struct {
 	Authenticate     func(ctx context.Context, token string) (*auth.Identity, error)
 	AuthTimeout      time.Duration                       // for a client without identity to send auth
 	AuthRefused      func(auth.Reason)                   // counts
+	ExpiryWarning    func() time.Duration                // how long before the end of a token that begins now its client is warned; nil: not at all
 	Current          func(*auth.Identity) *auth.Identity // who a client is by the rules as they are now, as for Renew; nil: they do not change
 	MaxMessageBytes  int                                 // as the connection enforces it; told to the client
 	MaxSubscriptions int                                 // of one client
@@ -73,12 +74,12 @@ type Session struct {
 	permitting sync.Mutex // held while what the client may do changes; before mu
 	expiry     auth.Expiry
 
-	mu     sync.Mutex
-	closed bool
-	pinger *time.Timer
-	limbo  *time.Timer    // ends a client that nobody knows; nil for all others
-	id     *auth.Identity // nil until it is known
-	since  time.Time      // when the client showed it
+	mu       sync.Mutex
+	closed   bool
+	expelled bool // because of its token
+	pinger   *time.Timer
+	limbo    *time.Timer    // ends a client that nobody knows; nil for all others
+	id       *auth.Identity // nil until it is known
 }
 
 // New makes a session on a connection; it owns both from now on.
@@ -86,7 +87,7 @@ func New(conn *websock.Conn, opts Options) *Session {
 	s := &Session{opts: opts, conn: conn, logger: opts.Logger.With("client", opts.Address), left: make(chan struct{}), done: make(chan struct{})}
 	s.limit = rate.NewLimiter(rate.Limit(opts.PublishRate), int(opts.PublishRate)+1)
 	user, perms := "", bridge.Permissions{}
-	s.id, s.since = opts.Identity, time.Now()
+	s.id = opts.Identity
 	if s.who = opts.Identity; s.who != nil {
 		user, perms = s.who.User, s.who.Permissions
 	}
@@ -109,11 +110,14 @@ func (s *Session) Run() {
 	defer s.close()
 	defer close(s.left)
 	s.hello()
-	if s.opts.Refused != nil {
-		s.turnAway(s.opts.Refused)
+	err := s.opts.Refused
+	if err == nil {
+		err = s.await()
+	}
+	if err != nil {
+		s.turnAway(err)
 		return
 	}
-	s.await()
 	for {
 		msg, text, err := s.conn.ReadMessage(nil)
 		if err != nil {

@@ -140,7 +140,9 @@ func (h *Handler) Connect(c *socketio.Conn, namespace string, payload []byte) {
 		all.take(namespace)
 		h.end(s, false)
 		h.refuse(c, namespace, err)
+		return
 	}
+	s.expireAt(s.identity().Expires) // it could not be warned before
 }
 
 // refuse does not let a client in. What is temporary closes the connection

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/gateway/auth"
@@ -46,6 +47,10 @@ type Options struct {
 	// is what the client sent with it, "" for nothing. Required.
 	Identify    func(ctx context.Context, c *socketio.Conn, namespace, token string) (*auth.Identity, error)
 	AuthRefused func(auth.Reason) // counts; nil does nothing
+
+	// ExpiryWarning is how long before the end of a token that begins now its
+	// client is warned; nil: not at all.
+	ExpiryWarning func() time.Duration
 
 	// Current says who a client is by the rules as they are now, as for
 	// [Handler.Renew]; nil: they do not change.

@@ -41,12 +41,12 @@ type Socket struct {
 	permitting sync.Mutex // held while what the client may do changes; before mu
 	expiry     auth.Expiry
 
-	mu     sync.Mutex
-	acks   acks
-	closed bool
-	parked int // events that wait to be tried again
-	id     *auth.Identity
-	since  time.Time // when the client joined
+	mu      sync.Mutex
+	acks    acks
+	closed  bool
+	revoked bool
+	parked  int // events that wait to be tried again
+	id      *auth.Identity
 }
 
 // handshake is what the client's CONNECT says, of what Jetway understands.
@@ -99,11 +99,10 @@ func (h *Handler) newSocket(c *socketio.Conn, namespace string, id *auth.Identit
 		MaxSubscriptions: most,
 		Failed:           func(error) { c.Close() },
 	})
-	s.since = time.Now()
 	h.mu.Lock()
 	h.live[s] = struct{}{}
 	h.mu.Unlock()
-	s.expiry.Set(id.Expires, s.expire)
+	s.expiry.Set(auth.Plan{At: id.Expires, End: s.expire})
 	s.renewCurrent()
 	return s
 }
@@ -315,9 +314,10 @@ func (s *Socket) setFilters(filters []string) {
 	s.filters = filters
 }
 
-// randomID is the public name of a socket.
+// randomID is the name of a socket, or of a connection, which is a secret: 128
+// bits.
 func randomID() string {
-	var b [15]byte
+	var b [16]byte
 	rand.Read(b[:]) // never fails: crypto/rand
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
