@@ -15,6 +15,7 @@ type Config struct {
 	Admin                    Admin
 	TLS                      TLS
 	AllowedOrigins           []string // exact origins, or "*"; empty: same origin only
+	TrustedProxies           []string // [Config.Proxies] reads them
 	NATS                     NATS
 	Streams                  []Stream
 	Queues                   Queues

@@ -110,6 +110,7 @@ func TestWarnings(t *testing.T) {
 			[]string{`jetway.yaml:2: auth.anonymous: everyone who can reach :8080 has the role "user" (2 filters to publish, 2 to subscribe)`}},
 		{"nobody can connect", "listen: :8080", []string{"default: auth.anonymous: no client can connect"}},
 		{"any origin", `allowed_origins: ["*"]`, []string{`jetway.yaml:1: allowed_origins: with "*", any web page`}},
+		{"any proxy", "trusted_proxies: [10.0.0.7, 0.0.0.0/0]", []string{"jetway.yaml:1: trusted_proxies: everyone is trusted"}},
 		{"NATS in public", "nats: {embedded: {listen: 0.0.0.0:4222}}", []string{"jetway.yaml:1: nats.embedded.listen: everyone"}},
 		{"admin on a private network", "admin: {listen: 10.1.2.3:8081}", []string{"jetway.yaml:1: admin.listen: everyone"}},
 		{"large Socket.IO messages", "socketio: {max_http_buffer_size: 32MiB}\nlog: {max_bytes: 16MiB}",

@@ -95,6 +95,8 @@ var keys = []Key{
 		Doc: "PEM file with the key of the certificate"},
 	{Path: "allowed_origins", Kind: List, Default: "[]", field: func(c *Config) any { return &c.AllowedOrigins },
 		Doc: `origins of web pages that may connect, such as https://app.example.com, matched exactly; empty: same origin only; "*": any`},
+	{Path: "trusted_proxies", Kind: List, Default: "[]", field: func(c *Config) any { return &c.TrustedProxies },
+		Doc: "addresses of proxies and load balancers, or networks such as 10.0.0.0/8, whose X-Forwarded-For says where a client is; that of others is ignored, and Forwarded always"},
 	{Path: "nats.url", Kind: Text, field: func(c *Config) any { return &c.NATS.URL },
 		Doc: "the NATS servers to use, separated by commas; empty: the embedded server"},
 	{Path: "nats.credentials", Kind: Text, field: func(c *Config) any { return &c.NATS.Credentials },

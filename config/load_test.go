@@ -45,6 +45,7 @@ func TestDefaults(t *testing.T) {
 			StoreDir: "./jetway-data", Listen: "127.0.0.1:4222", MaxStore: 10 << 30,
 		}},
 		AllowedOrigins: []string{},
+		TrustedProxies: []string{},
 		Streams: []config.Stream{{
 			Name: "EVENTS", Subjects: []string{"events.>"}, MaxAge: 168 * time.Hour, MaxBytes: 4 << 30, Dedupe: time.Hour, Replicas: 1,
 		}},

@@ -15,6 +15,7 @@ import (
 func (c *Config) validate(ps *problems) {
 	c.validateAddresses(ps)
 	c.validateOrigins(ps)
+	c.validateProxies(ps)
 	c.validateNATS(ps)
 	c.validateStreams(ps)
 	c.validateQueues(ps)

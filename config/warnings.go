@@ -31,6 +31,11 @@ func (c *Config) Warnings() []string {
 		warn("allowed_origins", `with "*", any web page that is open in a browser that can reach %s may act with the role %q; list the origins of your pages`,
 			c.Listen, anonymous)
 	}
+	for _, p := range c.Proxies() {
+		if p.Bits() == 0 {
+			warn("trusted_proxies", "everyone is trusted to say which address he has, so that limits.per_address limits nobody; list the addresses of your proxies")
+		}
+	}
 	if a := c.NATS.Embedded.Listen; c.NATS.URL == "" && a != "" && !loopback(a) {
 		warn("nats.embedded.listen", "everyone who can reach %s may read and write everything, there is no authentication; keep it on loopback or behind a firewall", a)
 	}

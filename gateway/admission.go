@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"net"
 	"net/http"
 	"sync"
 )
@@ -36,7 +35,7 @@ func (r refusal) status() int {
 	return http.StatusServiceUnavailable
 }
 
-// admission counts who is connected, and from where.
+// admission counts who is connected, and from where: see neighbours.
 type admission struct {
 	mu            sync.Mutex
 	maxClients    int
@@ -58,6 +57,7 @@ func (a *admission) limit(maxClients, maxPerAddress int) {
 
 // enter lets one more connection in; each that it lets in must leave.
 func (a *admission) enter(address string) (refusal, bool) {
+	address = neighbours(address)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	why, ok := a.mayEnterLocked(address)
@@ -69,6 +69,7 @@ func (a *admission) enter(address string) (refusal, bool) {
 
 // mayEnter says whether one more would be let in, without letting it in.
 func (a *admission) mayEnter(address string) (refusal, bool) {
+	address = neighbours(address)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.mayEnterLocked(address)
@@ -87,6 +88,7 @@ func (a *admission) mayEnterLocked(address string) (refusal, bool) {
 // add counts a connection that mayEnter has let in; each must leave. Some that
 // ask at the same moment may be over the limit.
 func (a *admission) add(address string) {
+	address = neighbours(address)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.addLocked(address)
@@ -98,19 +100,11 @@ func (a *admission) addLocked(address string) {
 }
 
 func (a *admission) leave(address string) {
+	address = neighbours(address)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.clients--
 	if a.addresses[address]--; a.addresses[address] == 0 {
 		delete(a.addresses, address)
 	}
-}
-
-// addressOf is the host part of a remote address.
-func addressOf(remote string) string {
-	host, _, err := net.SplitHostPort(remote)
-	if err != nil {
-		return remote
-	}
-	return host
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -26,6 +27,10 @@ type Options struct {
 	// may connect; "*" allows every page on the web to act with its visitor's
 	// network position.
 	AllowedOrigins []string
+
+	// TrustedProxies may say, in X-Forwarded-For, which address their client
+	// has. Whoever else does is not believed.
+	TrustedProxies []netip.Prefix
 
 	// Auth decides who clients are. Nil takes no tokens, and lets everyone in
 	// as Anonymous says.

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/jetway-io/jetway/bridge"
@@ -12,6 +13,7 @@ import (
 type Rules struct {
 	Auth             auth.Authenticator
 	AllowedOrigins   []string
+	TrustedProxies   []netip.Prefix
 	TokenSources     auth.Sources
 	AuthTimeout      time.Duration
 	MaxClients       int
@@ -22,7 +24,10 @@ type Rules struct {
 
 // Rules returns those of the options.
 func (o Options) Rules() Rules {
-	return Rules{o.Auth, o.AllowedOrigins, o.TokenSources, o.AuthTimeout, o.MaxClients, o.MaxPerAddress, o.MaxSubscriptions, o.PublishRate}
+	return Rules{
+		Auth: o.Auth, AllowedOrigins: o.AllowedOrigins, TrustedProxies: o.TrustedProxies, TokenSources: o.TokenSources, AuthTimeout: o.AuthTimeout,
+		MaxClients: o.MaxClients, MaxPerAddress: o.MaxPerAddress, MaxSubscriptions: o.MaxSubscriptions, PublishRate: o.PublishRate,
+	}
 }
 
 func (r Rules) withDefaults() *Rules {

@@ -184,7 +184,7 @@ func (s *Server) handler() http.Handler {
 	}
 	s.handleHealth(mux)
 	s.handlePages(mux)
-	return mux
+	return s.behindProxies(mux)
 }
 
 // Stop drains: it stops accepting, fails /readyz, tells the clients to come

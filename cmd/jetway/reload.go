@@ -9,7 +9,7 @@ import (
 )
 
 // reloads are the keys, and those below them, that a running server takes.
-var reloads = []string{"allowed_origins", "auth", "roles", "limits.max_clients", "limits.max_subscriptions", "limits.publish_rate", "limits.per_address", "limits.auth_timeout"}
+var reloads = []string{"allowed_origins", "trusted_proxies", "auth", "roles", "limits.max_clients", "limits.max_subscriptions", "limits.publish_rate", "limits.per_address", "limits.auth_timeout"}
 
 func reloadable(key string) bool {
 	return slices.ContainsFunc(reloads, func(r string) bool { return key == r || strings.HasPrefix(key, r+".") })

@@ -227,6 +227,7 @@ func gatewayOptions(c *config.Config, b *bridge.Bridge, logger *slog.Logger) (ga
 		TLSCert:          c.TLS.Cert,
 		TLSKey:           c.TLS.Key,
 		AllowedOrigins:   c.AllowedOrigins,
+		TrustedProxies:   c.Proxies(),
 		MaxClients:       c.Limits.MaxClients,
 		MaxPerAddress:    c.Limits.PerAddress,
 		MaxMessageBytes:  int(c.Limits.MaxMessageBytes),
