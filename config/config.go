@@ -190,6 +190,12 @@ type Limits struct {
 	MaxMessageBytes  int64
 	MaxSubscriptions int     // per client
 	PublishRate      float64 // events per second and client
+	PublishBytes     int64   // a second and client
+	UserPublishRate  float64 // events per second and user
+	UserPublishBytes int64   // a second and user
+	RequestRate      float64 // a second and client
+	MaxInflight      int     // per client
+	PerUser          int     // connections
 	PerAddress       int     // connections per remote address
 	AuthTimeout      time.Duration
 	MaxDurables      int // per user

@@ -120,6 +120,8 @@ func TestWarnings(t *testing.T) {
 			[]string{`jetway.yaml:4: bridge.map[1].event: "notice" is published by rule 0, to "a.notice"`}},
 		{"another name", "bridge:\n  map:\n    - {event: message, subject: chat.general}\n    - {event: \"chat:{room}\", subject: \"chat.{room}\"}",
 			[]string{`jetway.yaml:4: bridge.map[1].subject: has subjects in common with rule 0: they arrive as "message", not as "chat:{room}"`}},
+		{"small user", "auth: {jwt: {secret: 0123456789abcdef0123456789abcdef}}\nlimits: {publish_rate: 10000/s, user_publish_bytes: 1MiB/s}",
+			[]string{"default: limits.user_publish_rate: is less than limits.publish_rate (10000/s)", "jetway.yaml:2: limits.user_publish_bytes: is less"}},
 		{"small log", "log: {max_bytes: 1MiB}\nlimits: {max_message_bytes: 2MiB}", []string{"jetway.yaml:1: log.max_bytes: is less"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

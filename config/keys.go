@@ -19,7 +19,8 @@ const (
 	Durations Kind = "list of durations"
 	Sync      Kind = "always, or duration"
 	Count     Kind = "number"
-	Rate      Kind = "rate" // 1000/s, 60/m
+	Rate      Kind = "rate"            // 1000/s, 60/m
+	ByteRate  Kind = "size per second" // 16MiB/s
 	Streams   Kind = "list of streams"
 	Roles     Kind = "roles by name"
 	Choice    Kind = "word" // one of a few, which the key's Doc names
@@ -224,7 +225,19 @@ var keys = []Key{
 	{Path: "limits.max_subscriptions", Kind: Count, Default: "100", min: 1, max: million, field: func(c *Config) any { return &c.Limits.MaxSubscriptions },
 		Doc: "subscriptions per client"},
 	{Path: "limits.publish_rate", Kind: Rate, Default: "1000/s", field: func(c *Config) any { return &c.Limits.PublishRate },
-		Doc: "events that one client may publish per second (/s), minute (/m) or hour (/h)"},
+		Doc: "events that one client may publish, and requests to services, per second (/s), minute (/m) or hour (/h)"},
+	{Path: "limits.publish_bytes", Kind: ByteRate, Default: "16MiB/s", min: kib, max: tib, field: func(c *Config) any { return &c.Limits.PublishBytes },
+		Doc: "payloads that one client may publish per second; one message of max_message_bytes always passes at once"},
+	{Path: "limits.user_publish_rate", Kind: Rate, Default: "5000/s", field: func(c *Config) any { return &c.Limits.UserPublishRate },
+		Doc: "events that all connections of one user to this gateway may publish together; clients without a token are not one user, and not bounded by it"},
+	{Path: "limits.user_publish_bytes", Kind: ByteRate, Default: "64MiB/s", min: kib, max: tib, field: func(c *Config) any { return &c.Limits.UserPublishBytes },
+		Doc: "payloads of these events"},
+	{Path: "limits.request_rate", Kind: Rate, Default: "500/s", field: func(c *Config) any { return &c.Limits.RequestRate },
+		Doc: "what one client may ask for beside publishing, for each of sub, off, work, auth and ping, and joins of Socket.IO namespaces; as many as max_subscriptions always pass at once"},
+	{Path: "limits.max_inflight", Kind: Count, Default: "4096", min: 1, max: million, field: func(c *Config) any { return &c.Limits.MaxInflight },
+		Doc: "publishes and requests of one client that are not answered yet; a further one waits for a second, and is refused"},
+	{Path: "limits.per_user", Kind: Count, Default: "1000", min: 1, max: 10 * million, field: func(c *Config) any { return &c.Limits.PerUser },
+		Doc: "connections of one user to this gateway, of all protocols together, each namespace of Socket.IO one; clients without a token are not one user, and not bounded by it"},
 	{Path: "limits.per_address", Kind: Count, Default: "1000", min: 1, max: 10 * million, field: func(c *Config) any { return &c.Limits.PerAddress },
 		Doc: "connections per remote address"},
 	{Path: "limits.auth_timeout", Kind: Duration, Default: "10s", field: func(c *Config) any { return &c.Limits.AuthTimeout },

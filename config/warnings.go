@@ -42,6 +42,12 @@ func (c *Config) Warnings() []string {
 	if a := c.Admin.Listen; a != "" && !loopback(a) {
 		warn("admin.listen", "everyone who can reach %s is an administrator, there is no authentication; keep it on loopback or behind a firewall", a)
 	}
+	if c.Limits.UserPublishRate < c.Limits.PublishRate && c.Auth.Takes() {
+		warn("limits.user_publish_rate", "is less than limits.publish_rate (%s), which no client of a user ever reaches; raise it", formatRate(c.Limits.PublishRate))
+	}
+	if c.Limits.UserPublishBytes < c.Limits.PublishBytes && c.Auth.Takes() {
+		warn("limits.user_publish_bytes", "is less than limits.publish_bytes (%s), which no client of a user ever reaches; raise it", formatByteRate(c.Limits.PublishBytes))
+	}
 	if c.Limits.MaxMessageBytes > c.Log.MaxBytes {
 		warn("log.max_bytes", "is less than limits.max_message_bytes (%s): larger events are not kept in memory; raise it", FormatSize(c.Limits.MaxMessageBytes))
 	}

@@ -74,19 +74,17 @@ func clientAddress(remote string, h http.Header, trusted []netip.Prefix) (addres
 // parseAddress reads an address with or without a port, and, if it is one of
 // IPv6, brackets. One with a zone is refused: that is text of anybody's own.
 func parseAddress(s string) (netip.Addr, bool) {
-	a, err := netip.ParseAddr(s)
+	host := s
+	if inner, ok := strings.CutPrefix(s, "["); ok && strings.HasSuffix(inner, "]") {
+		host = strings.TrimSuffix(inner, "]")
+	}
+	a, err := netip.ParseAddr(host)
 	if err != nil {
-		host, found := strings.CutPrefix(s, "[")
-		if host, found = strings.CutSuffix(host, "]"); !found || len(host)+2 != len(s) {
-			if host, _, err = net.SplitHostPort(s); err != nil {
-				return a, false
-			}
-		}
-		if a, err = netip.ParseAddr(host); err != nil {
-			return a, false
+		if host, _, err = net.SplitHostPort(s); err == nil {
+			a, err = netip.ParseAddr(host)
 		}
 	}
-	return a.Unmap(), a.Zone() == ""
+	return a.Unmap(), err == nil && a.Zone() == ""
 }
 
 func covers(prefixes []netip.Prefix, a netip.Addr) bool {

@@ -12,13 +12,14 @@ const (
 	refusedOrigin  refusal = "origin"      // a page of another site
 	refusedClients refusal = "max_clients" // the gateway is full
 	refusedAddress refusal = "per_address" // its address has too many already
+	refusedUser    refusal = "per_user"    // its user has too many already
 	refusedUnready refusal = "not_ready"   // starting, stopping, or without NATS
 	refusedUpgrade refusal = "upgrade"     // not a WebSocket handshake
 	refusedRequest refusal = "engine_io"   // not a request of Engine.IO, or of no session
 	refusedToken   refusal = "token"       // a token that is no good, or where it may not be
 )
 
-var refusals = [...]refusal{refusedOrigin, refusedClients, refusedAddress, refusedUnready, refusedUpgrade, refusedRequest, refusedToken}
+var refusals = [...]refusal{refusedOrigin, refusedClients, refusedAddress, refusedUser, refusedUnready, refusedUpgrade, refusedRequest, refusedToken}
 
 // status is the HTTP answer to a refused handshake.
 func (r refusal) status() int {
@@ -27,7 +28,7 @@ func (r refusal) status() int {
 		return http.StatusForbidden
 	case refusedToken:
 		return http.StatusUnauthorized
-	case refusedAddress:
+	case refusedAddress, refusedUser:
 		return http.StatusTooManyRequests
 	case refusedUpgrade:
 		return http.StatusBadRequest

@@ -58,7 +58,13 @@ type Options struct {
 	MaxPerAddress    int           // at once from one address; 0 means 1,000. Stops one host from taking MaxClients
 	MaxMessageBytes  int           // of one message of a client, after inflation; 0 means 1 MiB
 	MaxSubscriptions int           // of one client at once; 0 means 100
+	MaxPerUser       int           // at once of one user with a token; 0 means 1,000. Stops one account from taking MaxClients
+	MaxInflight      int           // publishes and requests of one client that are not answered; 0 means 4,096. Each holds its payload
 	PublishRate      float64       // messages per second of one client; 0 means 1,000; bursts of one second
+	PublishBytes     float64       // the same in bytes; 0 means 16 MiB; a burst takes a message of MaxMessageBytes
+	UserPublishRate  float64       // messages per second of all clients of one user; 0 means 5,000
+	UserPublishBytes float64       // the same in bytes; 0 means 64 MiB
+	RequestRate      float64       // per second of one client, of what is no publish; 0 means 500. Stops loops of sub and off
 	PingInterval     time.Duration // 0 means 25 s
 	PingTimeout      time.Duration // a client not heard of for interval + timeout is gone; 0 means 20 s
 }
@@ -87,7 +93,6 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.MaxPerAddress, 1000)
 	setDefault(&o.MaxMessageBytes, 1<<20)
 	setDefault(&o.MaxSubscriptions, 100)
-	setDefault(&o.PublishRate, 1000)
 	setDefault(&o.PingInterval, 25*time.Second)
 	setDefault(&o.PingTimeout, 20*time.Second)
 	return o, nil

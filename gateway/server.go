@@ -17,6 +17,7 @@ import (
 
 	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/gateway/auth"
+	"github.com/jetway-io/jetway/gateway/quota"
 	"github.com/jetway-io/jetway/gateway/socketio/clientbundle"
 	"github.com/jetway-io/jetway/gateway/websock"
 )
@@ -60,6 +61,7 @@ type Server struct {
 	stock  *stock        // Socket.IO; nil without
 	node   string        // this gateway's name in sids
 	rules  atomic.Pointer[Rules]
+	quotas *quota.Registry
 
 	serving sync.WaitGroup // of http.Server.Serve
 
@@ -83,7 +85,10 @@ func New(opts Options) (*Server, error) {
 		sessions:  make(map[session]struct{}),
 	}
 	s.node = randomNode()
-	s.rules.Store(opts.Rules().withDefaults())
+	rules := opts.Rules().withDefaults()
+	s.rules.Store(rules)
+	s.quotas = quota.NewRegistry(rules.quotas(opts.MaxMessageBytes))
+	s.quotas.Full = func() { s.count(refusedUser) }
 	s.unauthenticated = make(map[auth.Reason]*atomic.Uint64)
 	for _, why := range auth.Reasons() {
 		s.unauthenticated[why] = new(atomic.Uint64)

@@ -59,7 +59,7 @@ func newStock(s *Server) (*stock, error) {
 			return s.identifySocket(ctx, c.Session().Request(), namespace, token)
 		},
 		Mapping: o.Mapping, Subscribe: o.Subscribe, Recovery: o.Recovery, Namespaces: o.Namespaces, Format: o.Format,
-		MaxMessageBytes: s.opts.MaxMessageBytes, MaxSubscriptions: s.opts.MaxSubscriptions, PublishRate: s.opts.PublishRate,
+		MaxMessageBytes: s.opts.MaxMessageBytes, MaxSubscriptions: s.opts.MaxSubscriptions, MaxInflight: s.opts.MaxInflight, Quotas: s.quotas,
 	})
 	if err != nil {
 		return nil, err

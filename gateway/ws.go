@@ -8,6 +8,7 @@ import (
 
 	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/gateway/native"
+	"github.com/jetway-io/jetway/gateway/quota"
 	"github.com/jetway-io/jetway/gateway/websock"
 )
 
@@ -41,6 +42,15 @@ func (s *Server) serveNative(w http.ResponseWriter, r *http.Request) {
 		s.refuseToken(w, err)
 		return
 	}
+	quotas := s.quotas.Client()
+	var user *quota.User
+	if id != nil {
+		if user, err = quotas.Enter(id.User, id.Anonymous); err != nil {
+			leave()
+			answer(w, refusedUser.status(), bridge.ErrorOf(err)) // it has been counted
+			return
+		}
+	}
 	conn, err := websock.Upgrade(w, r, websock.Options{
 		Subprotocols:    []string{subprotocol},
 		CheckOrigin:     func(*http.Request) bool { return true }, // checked above
@@ -50,6 +60,7 @@ func (s *Server) serveNative(w http.ResponseWriter, r *http.Request) {
 		Stats:           &s.wire,
 	})
 	if err != nil {
+		user.Leave()
 		leave()
 		s.count(refusedUpgrade)
 		s.logger.Debug("handshake refused", "client", address, "error", err)
@@ -66,7 +77,9 @@ func (s *Server) serveNative(w http.ResponseWriter, r *http.Request) {
 		Current:          s.current,
 		MaxMessageBytes:  s.opts.MaxMessageBytes,
 		MaxSubscriptions: rules.MaxSubscriptions,
-		PublishRate:      rules.PublishRate,
+		MaxInflight:      rules.MaxInflight,
+		Quota:            quotas,
+		User:             user,
 		PingInterval:     s.opts.PingInterval,
 		Dedupe:           s.dedupe,
 		Address:          address,
