@@ -196,9 +196,15 @@ type Limits struct {
 	RequestRate      float64 // a second and client
 	MaxInflight      int     // per client
 	PerUser          int     // connections
-	PerAddress       int     // connections per remote address
-	AuthTimeout      time.Duration
-	MaxDurables      int // per user
+
+	HandshakeRate           float64 // a second
+	HandshakeRatePerAddress float64 // a second and remote address
+	HandshakeTimeout        time.Duration
+	MessageTimeout          time.Duration
+	MaxHeaderBytes          int64
+	PerAddress              int // connections per remote address
+	AuthTimeout             time.Duration
+	MaxDurables             int // per user
 }
 
 // Log bounds the messages kept in memory for reconnects.

@@ -3,23 +3,29 @@ package gateway
 import (
 	"net/http"
 	"sync"
+	"time"
+
+	"github.com/jetway-io/jetway/bridge"
 )
 
 // refusal is why a connection was not let in. It is a metric label.
 type refusal string
 
 const (
-	refusedOrigin  refusal = "origin"      // a page of another site
-	refusedClients refusal = "max_clients" // the gateway is full
-	refusedAddress refusal = "per_address" // its address has too many already
-	refusedUser    refusal = "per_user"    // its user has too many already
-	refusedUnready refusal = "not_ready"   // starting, stopping, or without NATS
-	refusedUpgrade refusal = "upgrade"     // not a WebSocket handshake
-	refusedRequest refusal = "engine_io"   // not a request of Engine.IO, or of no session
-	refusedToken   refusal = "token"       // a token that is no good, or where it may not be
+	refusedOrigin  refusal = "origin"                     // a page of another site
+	refusedClients refusal = "max_clients"                // the gateway is full
+	refusedAddress refusal = "per_address"                // its address has too many already
+	refusedUser    refusal = "per_user"                   // its user has too many already
+	refusedOften   refusal = "handshake_rate_per_address" // its address opens too many in a second
+	refusedBusy    refusal = "handshake_rate"             // all together do
+	refusedSockets refusal = "sockets"                    // closed unread: too many are open, of its address or in all
+	refusedUnready refusal = "not_ready"                  // starting, stopping, or without NATS
+	refusedUpgrade refusal = "upgrade"                    // not a WebSocket handshake
+	refusedRequest refusal = "engine_io"                  // not a request of Engine.IO, or of no session
+	refusedToken   refusal = "token"                      // a token that is no good, or where it may not be
 )
 
-var refusals = [...]refusal{refusedOrigin, refusedClients, refusedAddress, refusedUser, refusedUnready, refusedUpgrade, refusedRequest, refusedToken}
+var refusals = [...]refusal{refusedOrigin, refusedClients, refusedAddress, refusedUser, refusedOften, refusedBusy, refusedSockets, refusedUnready, refusedUpgrade, refusedRequest, refusedToken}
 
 // status is the HTTP answer to a refused handshake.
 func (r refusal) status() int {
@@ -28,13 +34,25 @@ func (r refusal) status() int {
 		return http.StatusForbidden
 	case refusedToken:
 		return http.StatusUnauthorized
-	case refusedAddress, refusedUser:
+	case refusedAddress, refusedUser, refusedOften:
 		return http.StatusTooManyRequests
 	case refusedUpgrade:
 		return http.StatusBadRequest
 	}
 	return http.StatusServiceUnavailable
 }
+
+// tooMany is what a client is told that is refused by a limit.
+func (r refusal) tooMany(retry time.Duration) *bridge.Error {
+	msg := "too many clients"
+	if r == refusedOften || r == refusedBusy {
+		msg = "too many handshakes"
+	}
+	return &bridge.Error{Code: bridge.CodeRateLimited, Msg: msg, Hint: "wait for retry; limits." + string(r) + " bounds it", Retry: max(retry, time.Second)}
+}
+
+// retryFull is when a client may try again that found no place.
+const retryFull = 5 * time.Second
 
 // admission counts who is connected, and from where: see neighbours.
 type admission struct {

@@ -50,6 +50,8 @@ func (s *Server) metrics() prometheus.Collector {
 	m.counter("jetway_leases_lost_total", "Leases that ended because their worker neither settled nor extended them in time.", stats.LeasesLost.Load)
 	m.counter("jetway_sessions_taken_total", "Sessions that another socket of their client has resumed.", stats.SessionsTaken.Load)
 	m.counter("jetway_requests_total", "Requests of clients to services.", stats.Requests.Load)
+	m.gauge("jetway_sockets", "Open connections to the listener for clients.", func() int64 { n, _ := s.sockets.count(); return int64(n) })
+	m.counter("jetway_accept_errors_total", "Times that a connection could not be accepted, mostly for want of file descriptors.", s.sockets.failed.Load)
 	m.counter("jetway_too_fast_total", "Clients that were closed because they went on however often they were refused.", s.quotas.TooFast.Load)
 	m.counter("jetway_frames_written_total", "WebSocket frames written.", s.wire.Frames.Load)
 	m.counter("jetway_writes_total", "System calls that wrote them.", s.wire.Writes.Load)

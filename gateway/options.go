@@ -65,8 +65,24 @@ type Options struct {
 	UserPublishRate  float64       // messages per second of all clients of one user; 0 means 5,000
 	UserPublishBytes float64       // the same in bytes; 0 means 64 MiB
 	RequestRate      float64       // per second of one client, of what is no publish; 0 means 500. Stops loops of sub and off
+	HandshakeRate    float64       // connections opened per second, let in or not; 0 means 5,000
 	PingInterval     time.Duration // 0 means 25 s
 	PingTimeout      time.Duration // a client not heard of for interval + timeout is gone; 0 means 20 s
+
+	// HandshakeRatePerAddress is HandshakeRate of one address; 0 means 1,000.
+	HandshakeRatePerAddress float64
+
+	// HandshakeTimeout is how long TLS, and after it the header of a request, may
+	// take; 0 means 10 s. Stops connections that send them byte by byte.
+	HandshakeTimeout time.Duration
+
+	// MessageTimeout is how long a message, or the body of a POST, may take from
+	// its beginning to its end; 0 means 30 s.
+	MessageTimeout time.Duration
+
+	// MaxHeaderBytes bounds the header of a request; 0 means 16 KiB, and at least
+	// it is 4 KiB.
+	MaxHeaderBytes int
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -95,6 +111,9 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.MaxSubscriptions, 100)
 	setDefault(&o.PingInterval, 25*time.Second)
 	setDefault(&o.PingTimeout, 20*time.Second)
+	setDefault(&o.HandshakeTimeout, 10*time.Second)
+	setDefault(&o.MessageTimeout, 30*time.Second)
+	setDefault(&o.MaxHeaderBytes, 16<<10)
 	return o, nil
 }
 

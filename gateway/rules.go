@@ -25,6 +25,8 @@ type Rules struct {
 	UserPublishRate, UserPublishBytes float64
 	RequestRate                       float64
 	MaxInflight, MaxPerUser           int
+
+	HandshakeRate, HandshakeRatePerAddress float64
 }
 
 // Rules returns those of the options.
@@ -34,6 +36,7 @@ func (o Options) Rules() Rules {
 		MaxClients: o.MaxClients, MaxPerAddress: o.MaxPerAddress, MaxSubscriptions: o.MaxSubscriptions,
 		PublishRate: o.PublishRate, PublishBytes: o.PublishBytes, UserPublishRate: o.UserPublishRate, UserPublishBytes: o.UserPublishBytes,
 		RequestRate: o.RequestRate, MaxInflight: o.MaxInflight, MaxPerUser: o.MaxPerUser,
+		HandshakeRate: o.HandshakeRate, HandshakeRatePerAddress: o.HandshakeRatePerAddress,
 	}
 }
 
@@ -52,6 +55,8 @@ func (r Rules) withDefaults() *Rules {
 	setDefault(&r.RequestRate, 500)
 	setDefault(&r.MaxInflight, 4096)
 	setDefault(&r.MaxPerUser, 1000)
+	setDefault(&r.HandshakeRate, 5000)
+	setDefault(&r.HandshakeRatePerAddress, 1000)
 	return &r
 }
 

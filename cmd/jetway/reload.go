@@ -8,9 +8,10 @@ import (
 	"github.com/jetway-io/jetway/config"
 )
 
-// reloads are the keys, and those below them, that a running server takes, but
-// for restarts.
-var reloads, restarts = []string{"allowed_origins", "trusted_proxies", "auth", "roles", "limits"}, []string{"limits.max_message_bytes", "limits.max_durables"}
+// reloads are the keys, and those below them, that a running server takes, all
+// but restarts.
+var reloads, restarts = []string{"allowed_origins", "trusted_proxies", "auth", "roles", "limits"}, []string{"limits.max_message_bytes", "limits.max_durables",
+	"limits.handshake_timeout", "limits.message_timeout", "limits.max_header_bytes"}
 
 func reloadable(key string) bool {
 	return !slices.Contains(restarts, key) && slices.ContainsFunc(reloads, func(r string) bool { return key == r || strings.HasPrefix(key, r+".") })

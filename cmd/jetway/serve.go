@@ -239,10 +239,16 @@ func gatewayOptions(c *config.Config, b *bridge.Bridge, logger *slog.Logger) (ga
 		RequestRate:      c.Limits.RequestRate,
 		MaxInflight:      c.Limits.MaxInflight,
 		MaxPerUser:       c.Limits.PerUser,
+		HandshakeRate:    c.Limits.HandshakeRate,
+		HandshakeTimeout: c.Limits.HandshakeTimeout,
+		MessageTimeout:   c.Limits.MessageTimeout,
+		MaxHeaderBytes:   int(c.Limits.MaxHeaderBytes),
 		PingInterval:     c.Ping.Interval,
 		PingTimeout:      c.Ping.Timeout,
 		TokenSources:     auth.Sources{Cookie: c.Auth.Cookie, Query: c.Auth.Query},
 		AuthTimeout:      c.Limits.AuthTimeout,
+
+		HandshakeRatePerAddress: c.Limits.HandshakeRatePerAddress,
 	}
 	if c.Auth.Anonymous == devRole {
 		o.Pages = pages

@@ -19,8 +19,8 @@ type Bucket struct {
 	told time.Duration // until when those who were refused are told to come back
 }
 
-// wait returns how long n have to wait until they may pass; 0 is now.
-func (b *Bucket) wait(r Rate, now time.Duration, n float64) time.Duration {
+// Wait returns how long n have to wait until they may pass; 0 is now.
+func (b *Bucket) Wait(r Rate, now time.Duration, n float64) time.Duration {
 	if r.PerSecond <= 0 {
 		return 0
 	}
@@ -35,21 +35,16 @@ func (b *Bucket) wait(r Rate, now time.Duration, n float64) time.Duration {
 	return max(inTime(over, r), 1)
 }
 
-// take lets n pass, which wait has said may.
-func (b *Bucket) take(r Rate, n float64) { b.used += min(n, r.Burst) }
+// Take lets n pass, which Wait has said may.
+func (b *Bucket) Take(r Rate, n float64) { b.used += min(n, r.Burst) }
 
 // Allow lets n pass, or returns how long they have to wait.
 func (b *Bucket) Allow(r Rate, now time.Duration, n float64) time.Duration {
-	d := b.wait(r, now, n)
+	d := b.Wait(r, now, n)
 	if d == 0 {
-		b.take(r, n)
+		b.Take(r, n)
 	}
 	return d
-}
-
-// Idle reports whether the bucket is as if nothing had ever passed.
-func (b *Bucket) Idle(r Rate, now time.Duration) bool {
-	return b.wait(r, now, 0) == 0 && b.used == 0
 }
 
 // spread is how much later than the first of many that are refused at once the

@@ -53,11 +53,11 @@ func (c *Client) Publish(u *User, bytes int) error {
 	if over.wait > 0 {
 		return over.refuse(now)
 	}
-	c.messages.take(c.limits.publish, 1)
-	c.bytes.take(c.limits.bytes, n)
+	c.messages.Take(c.limits.publish, 1)
+	c.bytes.Take(c.limits.bytes, n)
 	if u != nil {
-		u.messages.take(u.rates.userPublish, 1)
-		u.bytes.take(u.rates.userBytes, n)
+		u.messages.Take(u.rates.userPublish, 1)
+		u.bytes.Take(u.rates.userBytes, n)
 	}
 	return nil
 }
@@ -76,7 +76,7 @@ func (c *Client) Request() error {
 	if over.wait > 0 {
 		return over.refuse(now)
 	}
-	c.requests.take(c.limits.request, 1)
+	c.requests.Take(c.limits.request, 1)
 	return nil
 }
 
@@ -90,7 +90,7 @@ type over struct {
 }
 
 func (o *over) meet(l bridge.Limit, b *Bucket, r Rate, now time.Duration, n float64) {
-	if wait := b.wait(r, now, n); wait > o.wait {
+	if wait := b.Wait(r, now, n); wait > o.wait {
 		*o = over{wait, l, b, r, n}
 	}
 }
