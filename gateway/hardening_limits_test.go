@@ -558,6 +558,39 @@ func TestW09(t *testing.T) {
 	serves(t, other)
 }
 
+// W09: by Socket.IO, too, who goes on however often it is refused is closed:
+// whether the answers are wanted or not, and whatever is asked for.
+func TestW09SocketIO(t *testing.T) {
+	for name, flood := range map[string]string{
+		"requests": `421["jetway:ping",{"ping":1}]`, "unasked": `42["jetway:off","s9"]`, "nonsense": `421["jetway:nonsense",{}]`, "forbidden": `421["$SYS.a",1]`, "namespaces": "40/other,",
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := stockOptions(nil)
+			o.Anonymous, o.AdminListen = everything, "127.0.0.1:0"
+			s, _ := serve(t, o)
+			other, c := dialStock(t, s, nil), dialStock(t, s, nil)
+			for _, one := range []stockClient{other, c} {
+				one.send("40")
+				one.want(`40{"sid":`)
+			}
+			go func() {
+				for c.c.WriteMessage(websocket.TextMessage, []byte(flood)) == nil {
+				}
+			}()
+			for {
+				if _, _, err := c.c.ReadMessage(); err != nil {
+					break
+				}
+			}
+			if n := metric(t, s, "jetway_too_fast_total"); n != "1" {
+				t.Errorf("counted %s", n)
+			}
+			other.send(`421["jetway:ping",{"ping":1}]`)
+			other.want(`431[{"ok":true`)
+		})
+	}
+}
+
 // W09: WebSocket pings at full speed hold up nobody else, and cost one pong in a
 // while; what they come with is still served.
 func TestW09WebSocketPings(t *testing.T) {
