@@ -228,7 +228,7 @@ func TestW11Slowloris(t *testing.T) {
 	cert, key := certificate(t)
 	for name, o := range map[string]gateway.Options{"plain": {}, "TLS": {TLSCert: cert, TLSKey: key}} {
 		t.Run(name, func(t *testing.T) {
-			o.Anonymous, o.HandshakeTimeout = everything, 200*time.Millisecond
+			o.Anonymous, o.HandshakeTimeout = everything, time.Second
 			s, _ := serve(t, o)
 			scheme, dialer := "ws", *websocket.DefaultDialer
 			dialer.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // of this test's own
@@ -257,7 +257,7 @@ func TestW11Slowloris(t *testing.T) {
 		})
 	}
 	t.Run("TLS, and then no header", func(t *testing.T) {
-		s, _ := serve(t, gateway.Options{Anonymous: everything, HandshakeTimeout: 200 * time.Millisecond, TLSCert: cert, TLSKey: key})
+		s, _ := serve(t, gateway.Options{Anonymous: everything, HandshakeTimeout: time.Second, TLSCert: cert, TLSKey: key})
 		c, err := tls.Dial("tcp", s.Addr().String(), &tls.Config{InsecureSkipVerify: true})
 		if err != nil {
 			t.Fatal(err)
@@ -635,9 +635,9 @@ func TestW09WebSocketPings(t *testing.T) {
 // An application that publishes a burst, and repeats each event when it was told
 // to, is not too fast, by either protocol.
 func TestHonestBurst(t *testing.T) {
-	const events = 3000
+	const events = 1500
 	o := stockOptions(nil)
-	o.Anonymous, o.PublishRate = everything, 2000
+	o.Anonymous, o.PublishRate = everything, 500
 	s, _ := serve(t, o)
 	c, _ := dialRaw(t, url(s), nil)
 	readText(t, c)
