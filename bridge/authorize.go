@@ -18,7 +18,9 @@ func (c *Client) Permissions() Permissions { return c.who.Load().perms }
 // durables among them, and work on queues that are not allowed any more end
 // with the word "revoked" before it returns, what is queued of them is not
 // written, and jobs that a worker has already can still be settled. So nothing
-// has to be checked for each event: a subscription that exists is allowed.
+// has to be checked for each event: a subscription that exists is allowed. It
+// does not wait for the broker, as others may wait for their turn: what a durable
+// has seen is stored after it returns.
 func (c *Client) SetPermissions(p Permissions) {
 	c.mu.Lock()
 	c.who.Store(&authority{c.who.Load().user, p})
@@ -28,7 +30,13 @@ func (c *Client) SetPermissions(p Permissions) {
 		c.dismissWorker(w)
 	}
 	for _, sub := range subs {
-		c.end(sub, endRevoked)
+		switch {
+		case !c.ended(sub, endRevoked):
+		case sub.durable != nil:
+			c.bridge.work.Go(func() { c.bridge.drop(sub) })
+		default:
+			c.bridge.drop(sub)
+		}
 	}
 }
 

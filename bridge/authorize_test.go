@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/bridge/memory"
@@ -85,6 +86,51 @@ func TestRevokedIsNotWritten(t *testing.T) {
 		if n := len(frames); n > 3 { // live, what was being written, end
 			t.Errorf("%d frames", n)
 		}
+	})
+}
+
+// A broker that does not answer holds up nobody whose rights change, nor what
+// changes them for all: what durables have seen is stored when it can be.
+func TestSetPermissionsDoesNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHooked(t)
+		g := h.rig(t)
+		c, r := g.connectAs(t, "ann")
+		subscribe(t, c, bridge.SubscribeRequest{Filter: "events.>", As: "desk"})
+		publishN(t, c, "events.a", 1, 5)
+		synctest.Wait()
+		events := kinds(r.wait(t, "events", func([]frame) bool { return true }), "s1", "event")
+		stuck := make(chan struct{})
+		h.move = func(ctx context.Context) error {
+			select {
+			case <-stuck:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		seen, err := bridge.ParsePosition(events[2].pos)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Seen("s1", seen, nil); err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		c.SetPermissions(bridge.Permissions{})
+		if took := time.Since(begun); took != 0 {
+			t.Errorf("waited for %s", took)
+		}
+		synctest.Wait()
+		if ends := kinds(r.wait(t, "the end", func([]frame) bool { return true }), "s1", "end"); len(ends) != 1 || ends[0].why != "revoked" {
+			t.Errorf("ended with %+v", ends)
+		}
+		close(stuck)
+		// Who comes next finds what was seen.
+		again, r := g.connectAs(t, "ann")
+		subscribe(t, again, bridge.SubscribeRequest{Filter: "events.>", As: "desk"})
+		synctest.Wait()
+		inOrder(t, kinds(r.wait(t, "events", func([]frame) bool { return true }), "s1", "event"), 4, 5)
 	})
 }
 

@@ -85,8 +85,10 @@ func (qs *queues) buryHeld(j jobRef, held *Job, o obituary) {
 	})
 }
 
-// deadVerbs are the requests about dead letters. The gateway itself answers
-// them, with the same right (req) as those to services.
+// The requests about dead letters, which the gateway itself answers. They need
+// the right to ask (req), as others do, and the one to do the same by hand on
+// the letter's queue: to publish a job there, or, to end one for good, to work.
+// A role that may ask every service does not so rule over every queue.
 const (
 	requeueSubject = deadPrefix + "requeue"
 	dropSubject    = deadPrefix + "drop"
@@ -97,8 +99,9 @@ func (b *Bridge) answersItself(subject string) bool {
 	return b.queues != nil && (subject == requeueSubject || subject == dropSubject)
 }
 
-// deadRequest answers a request about a dead letter.
-func (qs *queues) deadRequest(ctx context.Context, subject string, data []byte) (*Event, error) {
+// deadRequest answers a request about a dead letter, of a client that may do
+// this.
+func (qs *queues) deadRequest(ctx context.Context, subject string, data []byte, may Permissions) (*Event, error) {
 	var ask struct {
 		Pos string `json:"pos"`
 	}
@@ -107,6 +110,9 @@ func (qs *queues) deadRequest(ctx context.Context, subject string, data []byte) 
 	}
 	letter, err := qs.deadLetter(ctx, ask.Pos)
 	if err != nil {
+		return nil, err
+	}
+	if err := mayDecide(subject, letter, &may); err != nil {
 		return nil, err
 	}
 	answer := []byte("{}")
@@ -120,6 +126,15 @@ func (qs *queues) deadRequest(ctx context.Context, subject string, data []byte) 
 		return nil, err
 	}
 	return &Event{Subject: subject, Time: time.Now(), Data: answer}, nil
+}
+
+// mayDecide returns nil when a client may do what it asks for.
+func mayDecide(subject string, letter *Event, may *Permissions) error {
+	queue := header(letter.Head, deadQueueHeader)
+	if subject == requeueSubject {
+		return may.allowPub(queue)
+	}
+	return may.allowWork(queue)
 }
 
 // deadLetter finds a dead letter by its position.

@@ -29,7 +29,7 @@ func (c *Client) Request(r Request, done func(*Event, error)) {
 		return
 	}
 	var answer *Event
-	answered := c.asks(func(err error) { done(answer, err) })
+	answered := c.asks(1, func(err error) { done(answer, err) })
 	take := func(e *Event, err error) {
 		if err == nil {
 			answer, err = served(e)
@@ -38,7 +38,7 @@ func (c *Client) Request(r Request, done func(*Event, error)) {
 	}
 	c.bridge.stats.Requests.Add(1)
 	if c.bridge.answersItself(r.Subject) {
-		c.bridge.answer(r, take)
+		c.bridge.answer(r, c.Permissions(), take)
 		return
 	}
 	r.Head = append(append(make([]Field, 0, len(r.Head)+1), r.Head...), Field{UserHeader, c.User()})
@@ -79,11 +79,12 @@ func served(e *Event) (*Event, error) {
 	return nil, &Error{Code: CodeService, Msg: code + ": " + text}
 }
 
-// answer answers a request that is the gateway's own to answer.
-func (b *Bridge) answer(r Request, done func(*Event, error)) {
+// answer answers a request that is the gateway's own to answer, of a client that
+// may do this.
+func (b *Bridge) answer(r Request, may Permissions, done func(*Event, error)) {
 	ctx, cancel := context.WithTimeout(b.ctx, r.Wait)
 	b.work.Go(func() {
 		defer cancel()
-		done(b.queues.deadRequest(ctx, r.Subject, r.Data))
+		done(b.queues.deadRequest(ctx, r.Subject, r.Data, may))
 	})
 }

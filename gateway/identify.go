@@ -44,7 +44,7 @@ func (s *Server) identify(ctx context.Context, h hello) (id *auth.Identity, refu
 	if c.Source == auth.None && !who.Open() && who.Takes() {
 		return nil, nil, nil
 	}
-	if id, err = who.Authenticate(ctx, c); err != nil && c.Source != auth.Bearer {
+	if id, err = s.judge(ctx, who, c); err != nil && c.Source != auth.Bearer {
 		return nil, err, nil
 	}
 	return id, nil, err
@@ -54,7 +54,7 @@ func (s *Server) identify(ctx context.Context, h hello) (id *auth.Identity, refu
 // header of its handshake is not kept for that.
 func (s *Server) authenticate(address string) func(context.Context, string) (*auth.Identity, error) {
 	return func(ctx context.Context, token string) (*auth.Identity, error) {
-		return s.rules.Load().Auth.Authenticate(ctx, auth.Credentials{Token: token, Source: auth.Frame, Address: address})
+		return s.judge(ctx, s.rules.Load().Auth, auth.Credentials{Token: token, Source: auth.Frame, Address: address})
 	}
 }
 
@@ -69,7 +69,19 @@ func (s *Server) identifySocket(ctx context.Context, r *engineio.Request, namesp
 		return nil, err
 	}
 	c.Namespace = namespace
-	return s.rules.Load().Auth.Authenticate(ctx, c)
+	return s.judge(ctx, s.rules.Load().Auth, c)
+}
+
+// judge asks who a client is, and notes since when it has waited for that.
+func (s *Server) judge(ctx context.Context, who auth.Authenticator, c auth.Credentials) (*auth.Identity, error) {
+	shown := s.revocations.Now()
+	id, err := who.Authenticate(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	known := *id // the Authenticator may give the same one to others
+	known.Shown = shown
+	return &known, nil
 }
 
 // refuseToken answers a handshake whose token is refused.

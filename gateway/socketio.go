@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"net/http"
@@ -54,12 +55,12 @@ func newStock(s *Server) (*stock, error) {
 		return nil, nil
 	}
 	handler, err := sio.New(sio.Options{
-		Bridge: s.opts.Bridge, Logger: s.logger, AuthRefused: s.authRefused, Current: s.current,
+		Bridge: s.opts.Bridge, Logger: s.logger, AuthRefused: s.authRefused, ExpiryWarning: s.expiryWarning, Current: s.current,
 		Identify: func(ctx context.Context, c *socketio.Conn, namespace, token string) (*auth.Identity, error) {
 			return s.identifySocket(ctx, c.Session().Request(), namespace, token)
 		},
 		Mapping: o.Mapping, Subscribe: o.Subscribe, Recovery: o.Recovery, Namespaces: o.Namespaces, Format: o.Format,
-		MaxMessageBytes: s.opts.MaxMessageBytes, MaxSubscriptions: s.opts.MaxSubscriptions, PublishRate: s.opts.PublishRate,
+		MaxMessageBytes: s.opts.MaxMessageBytes, MaxSubscriptions: s.opts.MaxSubscriptions, MaxInflight: s.opts.MaxInflight, Quotas: s.quotas,
 	})
 	if err != nil {
 		return nil, err
@@ -71,8 +72,9 @@ func newStock(s *Server) (*stock, error) {
 	conn.MaxBytes = max(s.opts.MaxMessageBytes, o.MaxHTTPBufferSize, engineio.DefaultMaxHTTPBufferSize)
 	st := &stock{gateway: s, handler: handler, conns: socketio.NewConns(conn)}
 	options := engineio.Options{
-		Handler: st, Logger: s.logger, Wire: &s.wire, AllowRequest: st.allow, Refused: st.refused,
+		Handler: st, Logger: s.logger, Wire: &s.wire, AllowRequest: st.allow, AllowSession: st.owns, Refused: st.refused,
 		PingInterval: o.PingInterval, PingTimeout: o.PingTimeout, UpgradeTimeout: o.UpgradeTimeout,
+		MessageTimeout: s.opts.MessageTimeout, MaxRate: s.rules.Load().quotas(s.opts.MaxMessageBytes).ReadRate(),
 		MaxHTTPBufferSize: o.MaxHTTPBufferSize, Cookie: o.Cookie, WriteTimeout: writeTimeout,
 		CORS: &engineio.CORS{Current: func() []string { return s.rules.Load().AllowedOrigins }, Credentials: true},
 	}
@@ -109,24 +111,24 @@ func (st *stock) shutdown(ctx context.Context) error {
 	return err
 }
 
-// errNotReady and its like are what clients see of a refused handshake.
-var (
-	errNotReady = errors.New("not ready: GET /readyz says why")
-	errTooMany  = errors.New("too many clients: limits.max_clients and limits.per_address bound them")
-)
+// errNotReady is what clients see of a handshake that comes too early.
+var errNotReady = errors.New("not ready: GET /readyz says why")
 
 // allow decides about a handshake. Origins are checked by engineio, and tokens
 // when a namespace is joined, but a cookie that comes from a page that may not
 // use it opens nothing.
 func (st *stock) allow(r *http.Request) error {
 	s := st.gateway
+	address := addressOf(r.RemoteAddr)
+	if why, wait := s.handshakes.enter(address, s.rules.Load()); why != "" {
+		return st.full(why, wait)
+	}
 	if s.isDraining() || s.opts.Bridge.Ready() != nil {
 		s.count(refusedUnready)
 		return errNotReady
 	}
-	if why, ok := s.admission.mayEnter(addressOf(r.RemoteAddr)); !ok {
-		s.count(why)
-		return errTooMany
+	if why, ok := s.admission.mayEnter(address); !ok {
+		return st.full(why, retryFull)
 	}
 	if _, err := s.find(handshakeOf(r)); err != nil {
 		s.authRefused(auth.ReasonOf(err))
@@ -136,10 +138,34 @@ func (st *stock) allow(r *http.Request) error {
 	return nil
 }
 
-// refused counts what is not counted elsewhere.
-func (st *stock) refused(_ *http.Request, e *engineio.Error) {
-	if e.Code != engineio.CodeForbidden {
+// owns reports whether a request of a session shows no other token than the one
+// that opened it. Who has signed in as somebody else meanwhile, in the same
+// browser, must not go on as who was there before: the stock client connects
+// again, and is who it is then.
+func (st *stock) owns(s *engineio.Session, r *http.Request) bool {
+	now, err := st.gateway.find(handshakeOf(r))
+	if err != nil || now.Token == "" { // a page cannot send Authorization with the upgrade
+		return err == nil
+	}
+	first, _ := st.gateway.find(handshakeOfSession(s.Request())) // it was good enough to open it
+	return first.Token == "" || subtle.ConstantTimeCompare([]byte(first.Token), []byte(now.Token)) == 1
+}
+
+// full refuses a handshake by a limit.
+func (st *stock) full(why refusal, retry time.Duration) error {
+	st.gateway.count(why)
+	e := why.tooMany(retry)
+	return &engineio.Refusal{Status: why.status(), Message: e.Msg + ": " + e.Hint, RetryAfter: e.Retry}
+}
+
+// refused counts what is not counted elsewhere. What allow has refused is; of
+// what is forbidden there are the origins left.
+func (st *stock) refused(r *http.Request, e *engineio.Error) {
+	switch {
+	case e.Code != engineio.CodeForbidden:
 		st.gateway.count(refusedRequest)
+	case !originAllowed(r, st.gateway.rules.Load().AllowedOrigins):
+		st.gateway.count(refusedOrigin)
 	}
 }
 

@@ -1,6 +1,7 @@
 package jetstream_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"regexp"
@@ -11,13 +12,14 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 
 	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/jetstream"
 )
 
 // documented are the subjects that docs/operations.md tells operators to allow,
-// for all streams of a gateway with queues.
+// for all streams of a gateway with queues, sessions, and a callout.
 func documented(t *testing.T) *server.Permissions {
 	t.Helper()
 	doc, err := os.ReadFile("../docs/operations.md")
@@ -37,7 +39,7 @@ func documented(t *testing.T) *server.Permissions {
 		return subjects
 	}
 	events, queues := list("publish: { allow: [", "] }"), list("publish, for queues: { allow: [", "] }")
-	pub := append(events, queues...)
+	pub := slices.Concat(events, queues, list("publish, for sessions: { allow: [", "] }"), list("publish, for a callout: { allow: [", "] }"))
 	for _, s := range events {
 		for _, name := range []string{"JOBS", "JOBS_DELAYED", "JOB_EVENTS", "DEAD"} {
 			if strings.Contains(s, ".EVENTS") {
@@ -74,11 +76,13 @@ func (v *violations) Fatalf(string, ...any)  {}
 func (v *violations) Debugf(string, ...any)  {}
 func (v *violations) Tracef(string, ...any)  {}
 
-// What docs/operations.md allows is enough for all that queues do.
+// What docs/operations.md allows is enough for all that a gateway does.
 func TestDocumentedPermissions(t *testing.T) {
 	lg := &violations{}
 	srv, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true,
-		Users: []*server.User{{Username: "jetway", Password: "pw", Permissions: documented(t)}}})
+		Users: []*server.User{{Username: "jetway", Password: "pw", Permissions: documented(t)}, {Username: "decider", Password: "pw", Permissions: &server.Permissions{
+			Subscribe: &server.SubjectPermission{Allow: []string{"jetway.auth"}}, Publish: &server.SubjectPermission{Allow: []string{"jetway.ctl.revoke"}},
+			Response: &server.ResponsePermission{MaxMsgs: 1, Expires: time.Minute}}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +92,7 @@ func TestDocumentedPermissions(t *testing.T) {
 	if !srv.ReadyForConnections(deadline) {
 		t.Fatal("the server is not ready")
 	}
-	o := options(t, queues(lease(time.Second)))
+	o := options(t, queues(lease(time.Second)), sessions(time.Hour))
 	o.URL = strings.Replace(srv.ClientURL(), "nats://", "nats://jetway:pw@", 1)
 	o.Timeout = 2 * time.Second
 	o.Streams = append(o.Streams, jetstream.StreamConfig{Name: "JOB_EVENTS", Subjects: []string{"jobs.events.>"}}, jetstream.StreamConfig{Name: "DEAD", Subjects: []string{"dead.jobs.*"}, DiscardNew: true})
@@ -114,7 +118,64 @@ func TestDocumentedPermissions(t *testing.T) {
 		t.Errorf("remove: %v", err)
 	}
 	b.Mark()
+	askDecider(t, srv, b)
+	keepSession(t, b)
 	if got := lg.all(); len(got) > 0 {
 		t.Errorf("violations:\n%s", strings.Join(got, "\n"))
 	}
+}
+
+// askDecider asks the service of auth.callout, which then revokes somebody.
+func askDecider(t *testing.T, srv *server.Server, b *jetstream.Broker) {
+	t.Helper()
+	nc, err := nats.Connect(strings.Replace(srv.ClientURL(), "nats://", "nats://decider:pw@", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	_, err = nc.Subscribe("jetway.auth", func(m *nats.Msg) { _ = m.Respond([]byte("yes to " + string(m.Data))) })
+	if err := errors.Join(err, nc.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	answers := make(chan string, 2)
+	b.Request(&bridge.Request{Subject: "jetway.auth", Data: []byte("ann"), Wait: deadline}, func(e *bridge.Event, err error) {
+		if err != nil {
+			answers <- err.Error()
+			return
+		}
+		answers <- string(e.Data)
+	})
+	stop, err := b.Signals(func(name string, data []byte) { answers <- name + " " + string(data) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	if got := <-answers; got != "yes to ann" {
+		t.Errorf("the service answered %q", got)
+	}
+	if err := nc.Publish("jetway.ctl.revoke", []byte("ann")); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-answers; got != "revoke ann" {
+		t.Errorf("signalled %q", got)
+	}
+}
+
+// keepSession stores a session, finds it, and forgets it.
+func keepSession(t *testing.T, b *jetstream.Broker) {
+	t.Helper()
+	key := strings.Repeat("k", 22)
+	revision, err := b.SaveSession(t.Context(), key, []byte("x"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.SessionCopies(3) // as in a cluster
+	record, again, err := b.LoadSession(t.Context(), key)
+	if string(record) != "x" || again != revision || err != nil {
+		t.Errorf("found %q at %d: %v", record, again, err)
+	}
+	if err := b.DropSession(t.Context(), key); err != nil {
+		t.Error(err)
+	}
+	b.WatchSessions()
 }

@@ -83,6 +83,11 @@ func (m *Main) saysRetry(err error, after time.Duration) {
 	fmt.Fprintf(m.Stderr, "%v; trying again in %s\n", err, after.Round(100*time.Millisecond))
 }
 
+// saysExpiring tells people that the connection is about to end.
+func (m *Main) saysExpiring(expires time.Time, in time.Duration) {
+	fmt.Fprintf(m.Stderr, "the token ends in %s, at %s, and the connection with it: start again with a new one in JETWAY_TOKEN\n", in, expires.Local().Format(time.TimeOnly))
+}
+
 // printable is a text of somebody else's in one line, without what would move
 // the cursor of a terminal.
 func printable(s string) string {
@@ -107,7 +112,7 @@ func (m *Main) withClient(cmd *cobra.Command, f func(context.Context, *client.Cl
 
 // dial connects to a gateway.
 func (m *Main) dial(ctx context.Context, url string) (*client.Client, error) {
-	return client.Dial(ctx, url, client.Options{Token: m.accessToken()})
+	return client.Dial(ctx, url, client.Options{Token: m.accessToken(), OnExpiring: m.saysExpiring})
 }
 
 // accessToken is who the client commands are, "" for nobody. It comes from the

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/jetway-io/jetway/gateway/native"
@@ -45,5 +46,22 @@ func TestReq(t *testing.T) {
 			}
 			wants(t, "stderr", stderr, tt.stderr)
 		})
+	}
+}
+
+// A token that is about to end is told to people, and not to programs that
+// read the output.
+func TestExpiring(t *testing.T) {
+	for _, args := range [][]string{{"req", "svc.a"}, {"pub", "events.a", "1"}} {
+		g := newFakeGateway(t, func(p *fakePeer) {
+			p.answer(func(*native.Frame) []string {
+				return []string{`{"expiring":"2031-01-02T02:04:05Z","in":"1m","hint":"send auth"}`, `{"ok":%s,"data":1}`}
+			})
+		})
+		code, stdout, stderr := g.run("", args...)
+		if code != exitDone || strings.Contains(stdout, "token") {
+			t.Errorf("%v: exit code %d, printed %q", args, code, stdout)
+		}
+		wants(t, "stderr", stderr, "the token ends in 1m0s, at ")
 	}
 }

@@ -63,7 +63,7 @@ func (m *Main) sub(ctx context.Context, f subFlags, filter string) error {
 		p.progress.end()
 		m.saysRetry(err, after)
 	}
-	err := client.Follow(ctx, f.url, client.Options{Token: m.accessToken(), OnRetry: retry}, filter, f.opts, p.print)
+	err := client.Follow(ctx, f.url, client.Options{Token: m.accessToken(), OnRetry: retry, OnExpiring: m.saysExpiring}, filter, f.opts, p.print)
 	p.progress.end()
 	if errors.Is(err, errEnough) || ctx.Err() != nil {
 		return nil

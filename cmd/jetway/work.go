@@ -76,7 +76,7 @@ func (m *Main) work(ctx context.Context, f workFlags, queue string) error {
 	defer cancel(nil)
 	w.fail = cancel
 	defer context.AfterFunc(ctx, w.finishing)()
-	err := client.Work(working, f.url, client.Options{Token: m.accessToken(), OnRetry: m.saysRetry}, queue, client.WorkOptions{Max: f.max, OnLost: w.lost}, w.do)
+	err := client.Work(working, f.url, client.Options{Token: m.accessToken(), OnRetry: m.saysRetry, OnExpiring: m.saysExpiring}, queue, client.WorkOptions{Max: f.max, OnLost: w.lost}, w.do)
 	if ctx.Err() != nil {
 		return nil // asked to stop, and all is finished
 	}

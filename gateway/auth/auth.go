@@ -43,6 +43,10 @@ type Identity struct {
 	Expires     time.Time // zero is never
 	Issued      time.Time // of the token, for revocations; zero if it does not say
 
+	// Shown is when the client showed its token, or came without one. It is not
+	// for the Authenticator to set, but for who asks it.
+	Shown Moment
+
 	// Subscribe are filters, which may be templates, that a Socket.IO client is
 	// subscribed to when it connects, as far as it may.
 	Subscribe []string
@@ -61,6 +65,11 @@ func (id *Identity) Claim(name string) (value string, ok bool) {
 		return id.Value(name)
 	}
 	return id.User, name == "user"
+}
+
+// RevokedBy reports whether a revocation is about the client.
+func (id *Identity) RevokedBy(r bridge.Revocation) bool {
+	return r.Covers(id.User, id.Issued, id.Shown.Time)
 }
 
 // Authenticator decides who a client is. An error that has a [bridge.Error] in

@@ -129,7 +129,7 @@ func (p *Policy) granted(v *Verdict, verified *token.Identity) *Identity {
 	}, Expires: v.Expires}
 	id := &Identity{User: v.User, Expires: v.Expires, Subscribe: v.Subscribe}
 	if verified != nil {
-		who.Claims, id.Issued = verified.Claims, issued(verified)
+		who.Claims, who.Issued, id.Issued = verified.Claims, verified.Issued, verified.Issued
 		if id.Expires.IsZero() || verified.Expires.Before(id.Expires) {
 			id.Expires = verified.Expires
 		}

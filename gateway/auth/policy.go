@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strconv"
-	"time"
 
 	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/gateway/token"
@@ -67,7 +65,7 @@ func (p *Policy) Authenticate(ctx context.Context, c Credentials) (*Identity, er
 	if p.Callout != nil {
 		return p.callout(ctx, c, who)
 	}
-	return &Identity{User: who.User, Permissions: p.permissions(who), Expires: who.Expires, Issued: issued(who), Of: who, Value: who.Value}, nil
+	return &Identity{User: who.User, Permissions: p.permissions(who), Expires: who.Expires, Issued: who.Issued, Of: who, Value: who.Value}, nil
 }
 
 // Renew is who a client is that another policy has let in: the same user, with
@@ -109,15 +107,6 @@ func (p *Policy) anonymous() (*Identity, error) {
 	return &Identity{User: Anonymous, Anonymous: true, Permissions: *p.Anonymous}, nil
 }
 
-// issued is the claim "iat", if it is a whole number.
-func issued(who *token.Identity) time.Time {
-	n, err := strconv.ParseInt(who.Claims["iat"], 10, 64)
-	if err != nil {
-		return time.Time{}
-	}
-	return time.Unix(n, 0)
-}
-
 func (p *Policy) logger() *slog.Logger {
 	if p.Logger == nil {
 		return slog.New(slog.DiscardHandler)
@@ -130,11 +119,15 @@ func OtherUsers() error {
 	return Refuse(OtherUser, "the token is another user's", "connect again to be somebody else")
 }
 
+// WasRevoked is the refusal of who has been let in, and may not be here any
+// more.
+func WasRevoked() error { return Refuse(Revoked, "the session was revoked", "") }
+
 // Final returns the refusal in an error that has to end a connection whatever
 // it had before; nil when the client may go on as it is.
 func Final(err error) error {
 	var e *Error
-	if errors.As(err, &e) && e.Reason == OtherUser && e.Wire.Code == bridge.CodeUnauthenticated {
+	if errors.As(err, &e) && (e.Reason == OtherUser || e.Reason == Revoked) && e.Wire.Code == bridge.CodeUnauthenticated {
 		return e
 	}
 	return nil

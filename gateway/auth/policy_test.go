@@ -26,7 +26,7 @@ func (v verifier) Verify(_ context.Context, raw string) (*token.Identity, error)
 	if raw == "nobody's" {
 		return &token.Identity{User: auth.Anonymous}, nil
 	}
-	return &token.Identity{User: "ann", Roles: []string{"reader"}, Expires: v.expires, Claims: map[string]string{"iat": "1700000000", "tenant": "t1"}}, nil
+	return &token.Identity{User: "ann", Roles: []string{"reader"}, Expires: v.expires, Issued: time.Unix(1_700_000_000, 0), Claims: map[string]string{"tenant": "t1"}}, nil
 }
 
 var roles = map[string]bridge.Permissions{"reader": {Sub: []string{"events.{user}.>", "events.{tenant}.x"}}, "writer": {Pub: []string{"events.>"}}}

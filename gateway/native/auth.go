@@ -14,11 +14,10 @@ import (
 const earlyBytes = 4 << 10
 
 // await begins the waiting for auth, or for the end of the token that the
-// handshake brought.
-func (s *Session) await() {
+// handshake brought. An error is the end.
+func (s *Session) await() error {
 	if s.who != nil {
-		s.expiry.Set(s.who.Expires, s.expire)
-		return
+		return s.known(s.who)
 	}
 	s.conn.SetMaxMessageBytes(earlyBytes)
 	s.mu.Lock()
@@ -26,6 +25,7 @@ func (s *Session) await() {
 	s.limbo = time.AfterFunc(s.opts.AuthTimeout, func() {
 		s.expel(websock.CodeAuthTimeout, auth.Late, "no auth in time")
 	})
+	return nil
 }
 
 // admit does what one message of a client asks for that nobody knows: auth, or
@@ -36,13 +36,16 @@ func (s *Session) admit(msg []byte, text bool) bool {
 	switch {
 	case err != nil:
 	case f.Verb == VerbPing, f.Verb == VerbHelp:
-		return s.verb(f) == nil // they do not fail
+		if err := s.verb(f); err != nil {
+			s.refuse(f, err)
+		}
+		return !s.tooFast()
 	case f.Verb == VerbAuth:
 		id, err := s.opts.Authenticate(context.Background(), f.Text)
 		if err == nil {
 			err = s.become(f, id)
 		}
-		if err != nil {
+		if err != nil && !s.crowded(f, err) {
 			s.turnAway(err)
 		}
 		return err == nil
@@ -57,9 +60,15 @@ func early() error {
 
 // become makes the client who its token says that it is.
 func (s *Session) become(f *Frame, id *auth.Identity) error {
-	if err := s.client.Become(id.User, id.Permissions); err != nil {
+	user, err := s.opts.Quota.Enter(id.User, id.Anonymous)
+	if err != nil {
 		return err
 	}
+	if err := s.client.Become(id.User, id.Permissions); err != nil {
+		user.Leave()
+		return err
+	}
+	s.user = user // nobody was one before
 	s.mu.Lock()
 	if s.limbo != nil {
 		s.limbo.Stop()
@@ -67,21 +76,35 @@ func (s *Session) become(f *Frame, id *auth.Identity) error {
 	}
 	s.mu.Unlock()
 	s.conn.SetMaxMessageBytes(s.opts.MaxMessageBytes)
-	s.identified(f, id)
-	return nil
+	return s.identified(f, id)
+}
+
+// crowded ends the session of a user that has too many connections, and reports
+// whether it has.
+func (s *Session) crowded(f *Frame, err error) bool {
+	e := bridge.ErrorOf(err)
+	if e.Limit != bridge.LimitUser {
+		return false
+	}
+	s.refuse(f, err)
+	s.bye(websock.CodeTooFast, e.Msg+": "+e.Hint, e.Retry)
+	return true
 }
 
 // identified notes who the client is, and answers its auth.
-func (s *Session) identified(f *Frame, id *auth.Identity) {
-	s.known(id)
+func (s *Session) identified(f *Frame, id *auth.Identity) error {
+	if err := s.known(id); err != nil {
+		return err
+	}
 	s.text(func(dst []byte) []byte { return AppendIdentity(dst, f.Ref(), id.User, id.Expires) })
+	return nil
 }
 
 // auth takes another token of a client that is known: the next one of the same
 // user, or the first one of an anonymous client. One that is no good leaves
 // everything as it is, but one of another user ends the session.
 func (s *Session) auth(f *Frame) error {
-	if err := s.limited(); err != nil {
+	if err := s.opts.Quota.Request(); err != nil {
 		return err
 	}
 	id, err := s.opts.Authenticate(context.Background(), f.Text)
@@ -94,24 +117,46 @@ func (s *Session) auth(f *Frame) error {
 	case id.User != s.who.User:
 		return auth.OtherUsers()
 	}
-	s.identified(f, id)
-	return nil
+	return s.identified(f, id)
 }
 
 // known notes who the client is from now on. The rules may have changed since
-// its token was judged, and Renew was told of who it was before.
-func (s *Session) known(id *auth.Identity) {
-	s.who = id
+// its token was judged, or its user been revoked, and Renew and Revoke were told
+// of who it was before, or did not know the session yet: then it is somebody
+// else, or nobody, which is an error and the end.
+func (s *Session) known(id *auth.Identity) error {
 	s.permitting.Lock()
-	s.mu.Lock()
-	s.id, s.since = id, time.Now()
-	s.mu.Unlock()
-	s.client.SetPermissions(id.Permissions)
-	s.permitting.Unlock()
-	s.expiry.Set(id.Expires, s.expire)
+	defer s.permitting.Unlock()
+	s.note(id)
 	if s.opts.Current != nil {
-		s.Renew(s.opts.Current)
+		if id = s.opts.Current(id); id == nil {
+			return auth.WasRevoked()
+		}
+		s.note(id)
 	}
+	s.who = id
+	s.client.SetPermissions(id.Permissions)
+	s.expireAt(id.Expires)
+	return nil
+}
+
+// note tells Renew and Revoke who the client is.
+func (s *Session) note(id *auth.Identity) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.id = id
+}
+
+// expireAt has the client warned before its token ends, and ended with it.
+func (s *Session) expireAt(at time.Time) {
+	plan := auth.Plan{At: at, End: s.expire}
+	if s.opts.ExpiryWarning != nil {
+		plan.Before = s.opts.ExpiryWarning()
+	}
+	plan.Warn = func(in time.Duration) {
+		s.text(func(dst []byte) []byte { return AppendExpiring(dst, at, in) })
+	}
+	s.expiry.Set(plan)
 }
 
 // expire ends the session, as its token has.
@@ -122,7 +167,9 @@ func (s *Session) expire() {
 // turnAway ends the session from the goroutine that reads, because of its
 // token.
 func (s *Session) turnAway(err error) {
-	s.opts.AuthRefused(auth.ReasonOf(err))
+	if s.leaving() {
+		s.opts.AuthRefused(auth.ReasonOf(err))
+	}
 	e := bridge.ErrorOf(err)
 	code := websock.CodeUnauthenticated
 	switch {
@@ -141,7 +188,7 @@ func (s *Session) turnAway(err error) {
 // Revoke ends the session of a user that is not to be here any more.
 func (s *Session) Revoke(r bridge.Revocation) bool {
 	s.mu.Lock()
-	covered := !s.closed && s.id != nil && r.Covers(s.id.User, s.id.Issued, s.since)
+	covered := !s.closed && s.id != nil && s.id.RevokedBy(r)
 	if covered {
 		s.tasks.Go(s.revoked)
 	}
@@ -159,7 +206,7 @@ func (s *Session) Renew(renew func(*auth.Identity) *auth.Identity) {
 	s.permitting.Lock()
 	defer s.permitting.Unlock()
 	if next := s.renewed(renew); next != nil {
-		s.client.SetPermissions(next.Permissions) // which may have to wait for the broker
+		s.client.SetPermissions(next.Permissions)
 	}
 }
 
@@ -190,6 +237,9 @@ func (s *Session) expel(code websock.Code, reason auth.Reason, why string) {
 	s.tasks.Add(1)
 	s.mu.Unlock()
 	defer s.tasks.Done()
+	if !s.leaving() {
+		return
+	}
 	s.opts.AuthRefused(reason)
 	s.say(code, why, 0)
 	s.flush()
@@ -200,4 +250,14 @@ func (s *Session) expel(code websock.Code, reason auth.Reason, why string) {
 	case <-timer.C:
 	}
 	_ = s.conn.Close() // Run sees it
+}
+
+// leaving reports whether the session has not been ended because of its token
+// before: only one reason counts.
+func (s *Session) leaving() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first := !s.expelled
+	s.expelled = true
+	return first
 }

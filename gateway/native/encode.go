@@ -65,6 +65,15 @@ func AppendIdentity(dst []byte, ref, user string, expires time.Time) []byte {
 	return append(dst, '}')
 }
 
+// AppendExpiring appends the warning that the client's token ends.
+func AppendExpiring(dst []byte, expires time.Time, in time.Duration) []byte {
+	dst = append(dst, `{"expiring":`...)
+	dst = appendTime(dst, expires)
+	dst = append(dst, `,"in":`...)
+	dst = appendDuration(dst, in)
+	return append(dst, `,"hint":"send auth with a new token of the same user, as in {\"auth\":TOKEN}"}`...)
+}
+
 // Published is the answer to a pub.
 type Published struct {
 	Pos   bridge.Position // nil when no stream stores the subject

@@ -67,7 +67,8 @@ func TestEncode(t *testing.T) {
 			native.AppendJob(nil, &bridge.JobDelivery{Event: job, SID: "s2", Lease: "L", Try: 1, For: 30 * time.Second, Pos: pos("q", 51)}),
 			`{"job":"jobs.resize","sid":"s2","lease":"L","try":1,"for":"30s","pos":"q-51","head":{"A":"b"},"data":{"w":1}}`,
 		},
-		"lost": {native.AppendLost(nil, "L", "timeout"), `{"lost":"L","why":"timeout"}`},
+		"expiring": {native.AppendExpiring(nil, expires, time.Minute), `{"expiring":"2031-01-02T02:04:05Z","in":"1m","hint":"send auth with a new token of the same user, as in {\"auth\":TOKEN}"}`},
+		"lost":     {native.AppendLost(nil, "L", "timeout"), `{"lost":"L","why":"timeout"}`},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

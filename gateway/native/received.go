@@ -27,6 +27,7 @@ const (
 	KindPong
 	KindHelp
 	KindBye
+	KindExpiring
 )
 
 // Received is one frame of a server, as a client reads it.
@@ -61,6 +62,7 @@ type Received struct {
 	Session         string // hi
 	User            string // hi, and the answer to auth
 	Expires         time.Time
+	In              time.Duration // expiring
 	Ping            time.Duration
 	MaxMessageBytes int
 	Value           []byte // pong, help: JSON text
@@ -138,6 +140,9 @@ func (r *Received) kind(name string, value []byte) bool {
 		r.Kind, r.Lease = KindLost, looseText(value)
 	case "bye":
 		r.Kind = KindBye
+	case "expiring":
+		r.Kind = KindExpiring
+		r.Expires, _ = time.Parse(time.RFC3339Nano, looseText(value)) // zero is unknown, and In may do
 	case "pong", "help":
 		r.Value = value
 		if r.Kind == KindUnknown {
@@ -201,6 +206,8 @@ func (r *Received) rare(name string, value []byte) (err error) {
 		r.User = looseText(value)
 	case "expires":
 		r.Expires, err = time.Parse(time.RFC3339Nano, looseText(value))
+	case "in":
+		r.In, err = time.ParseDuration(looseText(value))
 	case "ping":
 		r.Ping, err = time.ParseDuration(looseText(value))
 	case "max_message_bytes":

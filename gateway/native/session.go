@@ -13,10 +13,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/gateway/auth"
+	"github.com/jetway-io/jetway/gateway/quota"
 	"github.com/jetway-io/jetway/gateway/websock"
 )
 
@@ -40,10 +39,13 @@ type Options struct {
 	Authenticate     func(ctx context.Context, token string) (*auth.Identity, error)
 	AuthTimeout      time.Duration                       // for a client without identity to send auth
 	AuthRefused      func(auth.Reason)                   // counts
+	ExpiryWarning    func() time.Duration                // how long before the end of a token that begins now its client is warned; nil: not at all
 	Current          func(*auth.Identity) *auth.Identity // who a client is by the rules as they are now, as for Renew; nil: they do not change
 	MaxMessageBytes  int                                 // as the connection enforces it; told to the client
 	MaxSubscriptions int                                 // of one client
-	PublishRate      float64                             // messages per second; bursts of one second
+	MaxInflight      int                                 // publishes and requests of one client without an answer
+	Quota            *quota.Client                       // what the client may ask for; nil: everything
+	User             *quota.User                         // who Identity is there; the session leaves for it
 	PingInterval     time.Duration                       // between two pings of the server
 	Dedupe           time.Duration                       // told to the client
 	Address          string                              // where the client is, for the log
@@ -59,9 +61,9 @@ type Session struct {
 	logger *slog.Logger
 
 	// Owned by Run.
-	who   *auth.Identity // nil until it is known
-	limit *rate.Limiter
-	bad   int // bad frames in a row
+	who  *auth.Identity // nil until it is known
+	user *quota.User    // the same; nil also while it is anonymous
+	bad  int            // bad frames in a row
 
 	// Set by answers to pub, whose faults only the bridge can see.
 	misused atomic.Bool // a frame was refused as bad since Run last looked
@@ -73,20 +75,20 @@ type Session struct {
 	permitting sync.Mutex // held while what the client may do changes; before mu
 	expiry     auth.Expiry
 
-	mu     sync.Mutex
-	closed bool
-	pinger *time.Timer
-	limbo  *time.Timer    // ends a client that nobody knows; nil for all others
-	id     *auth.Identity // nil until it is known
-	since  time.Time      // when the client showed it
+	mu       sync.Mutex
+	closed   bool
+	expelled bool // because of its token
+	pinger   *time.Timer
+	limbo    *time.Timer    // ends a client that nobody knows; nil for all others
+	id       *auth.Identity // nil until it is known
 }
 
 // New makes a session on a connection; it owns both from now on.
 func New(conn *websock.Conn, opts Options) *Session {
 	s := &Session{opts: opts, conn: conn, logger: opts.Logger.With("client", opts.Address), left: make(chan struct{}), done: make(chan struct{})}
-	s.limit = rate.NewLimiter(rate.Limit(opts.PublishRate), int(opts.PublishRate)+1)
+	s.user = opts.User
 	user, perms := "", bridge.Permissions{}
-	s.id, s.since = opts.Identity, time.Now()
+	s.id = opts.Identity
 	if s.who = opts.Identity; s.who != nil {
 		user, perms = s.who.User, s.who.Permissions
 	}
@@ -96,6 +98,7 @@ func New(conn *websock.Conn, opts Options) *Session {
 		Encoder:          Encoder{},
 		Transport:        conn,
 		MaxSubscriptions: opts.MaxSubscriptions,
+		MaxInflight:      opts.MaxInflight,
 		Failed:           func(error) { _ = conn.Close() }, // ends the reading
 	})
 	conn.OnPing(func() { s.client.Reply(func(out *bridge.Output) { conn.AppendPong(out) }) })
@@ -109,11 +112,14 @@ func (s *Session) Run() {
 	defer s.close()
 	defer close(s.left)
 	s.hello()
-	if s.opts.Refused != nil {
-		s.turnAway(s.opts.Refused)
+	err := s.opts.Refused
+	if err == nil {
+		err = s.await()
+	}
+	if err != nil {
+		s.turnAway(err)
 		return
 	}
-	s.await()
 	for {
 		msg, text, err := s.conn.ReadMessage(nil)
 		if err != nil {
@@ -232,7 +238,7 @@ func (s *Session) bye(code websock.Code, why string, retry time.Duration) {
 // another moment, and returns when the session has ended or ctx has.
 func (s *Session) Shutdown(ctx context.Context) {
 	s.client.Settle(ctx)
-	s.say(websock.CodeRestart, "the gateway restarts", (retryLeast + mrand.N(retrySpread)).Round(time.Millisecond))
+	s.say(websock.CodeRestart, "the gateway restarts", jittered())
 	if s.client.Flush(ctx) == nil {
 		// Its own close frame is on its way; then Run ends by itself.
 		left, cancel := context.WithTimeout(ctx, finishTimeout)
@@ -245,6 +251,11 @@ func (s *Session) Shutdown(ctx context.Context) {
 	}
 	_ = s.conn.Close() // Run sees it
 	<-s.done
+}
+
+// jittered is when a client may come back.
+func jittered() time.Duration {
+	return (retryLeast + mrand.N(retrySpread)).Round(time.Millisecond)
 }
 
 // Discard is for a session that is not going to run.
@@ -267,6 +278,7 @@ func (s *Session) close() {
 	_ = s.conn.Close() // it may be closed already
 	s.tasks.Wait()
 	s.client.Close()
+	s.user.Leave()
 }
 
 // handle does what one message asks for. It returns false when the session is
@@ -280,9 +292,15 @@ func (s *Session) handle(msg []byte, text bool) bool {
 		s.turnAway(final)
 		return false
 	}
+	if s.crowded(f, err) {
+		return false
+	}
 	var e *bridge.Error
 	if err != nil {
 		e = s.refuse(f, err)
+	}
+	if s.tooFast() {
+		return false
 	}
 	misused := s.misused.Swap(false)
 	if !misused && (e == nil || e.Code != bridge.CodeBadFrame && e.Code != bridge.CodeUnknownVerb) {
@@ -294,6 +312,16 @@ func (s *Session) handle(msg []byte, text bool) bool {
 	}
 	s.bye(websock.CodeBadFrames, fmt.Sprintf("%d bad frames in a row", maxBadFrames), 0)
 	return false
+}
+
+// tooFast ends the session of a client that goes on however often it is
+// refused, and reports whether it does.
+func (s *Session) tooFast() bool {
+	if !s.opts.Quota.TooFast() {
+		return false
+	}
+	s.bye(websock.CodeTooFast, "too much was refused, and more was sent: wait for retry", jittered())
+	return true
 }
 
 // parse reads a message, which is the frame's own from now on.
@@ -311,7 +339,8 @@ func (s *Session) refuse(f *Frame, err error) *bridge.Error {
 	if e.Code == bridge.CodeInternal {
 		s.logger.Error("request failed", "user", s.client.User(), "verb", f.Verb.String(), "error", err)
 	}
-	s.opts.Bridge.Stats().Refused.Add(e.Code)
+	s.opts.Bridge.Stats().Refuse(e)
+	s.opts.Quota.Refused() // tooFast looks at what comes of it
 	s.text(func(dst []byte) []byte { return AppendErr(dst, f.Ref(), e) })
 	return e
 }

@@ -8,9 +8,13 @@ import (
 	"github.com/jetway-io/jetway/internal/jsontext"
 )
 
-// appendDuration appends d as a JSON string, as one would write it: "1h", not
-// "1h0m0s".
+// appendDuration appends [DurationText] as a JSON string.
 func appendDuration(dst []byte, d time.Duration) []byte {
+	return jsontext.AppendString(dst, DurationText(d))
+}
+
+// DurationText is a duration as one would write it: "1h", not "1h0m0s".
+func DurationText(d time.Duration) string {
 	s := d.String()
 	if n := len(s); n > 3 && s[n-3:] == "m0s" {
 		s = s[:n-2]
@@ -18,7 +22,7 @@ func appendDuration(dst []byte, d time.Duration) []byte {
 	if n := len(s); n > 3 && s[n-3:] == "h0m" {
 		s = s[:n-2]
 	}
-	return jsontext.AppendString(dst, s)
+	return s
 }
 
 // isJSON reports whether a payload can stand in a frame as "data": JSON text

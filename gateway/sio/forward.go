@@ -43,8 +43,8 @@ func nodeOf(sid string) (node string, ok bool) {
 	return node, ok && bridge.ValidName(node) == nil
 }
 
-// passedHeaders are those that engineio looks at.
-var passedHeaders = []string{"Origin", "Content-Type", "Accept-Encoding", "Access-Control-Request-Method", "Access-Control-Request-Headers", "Cookie", "Authorization"}
+// passedHeaders are those that engineio looks at, and who asks for tokens.
+var passedHeaders = []string{"Origin", "Content-Type", "Accept-Encoding", "Access-Control-Request-Method", "Access-Control-Request-Headers", "Sec-Fetch-Site", "Cookie", "Authorization"}
 
 // passed is a request or an answer on its way between gateways: its head as
 // JSON, a line break, and the body.

@@ -1,10 +1,15 @@
 package sio_test
 
 import (
+	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
+	"net"
+	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,9 +25,11 @@ import (
 
 // rig is a gateway over a memory broker.
 type rig struct {
-	bridge *bridge.Bridge
-	broker *memory.Broker
-	url    string
+	bridge  *bridge.Bridge
+	broker  *memory.Broker
+	handler *sio.Handler
+	url     string
+	dialer  *websocket.Dialer
 }
 
 func newBroker(t *testing.T) *memory.Broker {
@@ -54,6 +61,47 @@ func everybodyIs(user string) func(context.Context, *socketio.Conn, string, stri
 // startRig starts a gateway; edit changes its options.
 func startRig(t *testing.T, broker *memory.Broker, edit ...func(*sio.Options)) *rig {
 	t.Helper()
+	g, server := newRig(t, broker, engineio.Options{}, edit)
+	web := httptest.NewServer(server)
+	t.Cleanup(web.Close)
+	g.url = "ws" + strings.TrimPrefix(web.URL, "http") + "/?EIO=4&transport=websocket"
+	g.dialer = websocket.DefaultDialer
+	return g
+}
+
+// pipedRig is startRig over pipes, for synctest bubbles. Nobody is pinged.
+func pipedRig(t *testing.T, broker *memory.Broker, edit ...func(*sio.Options)) *rig {
+	t.Helper()
+	g, server := newRig(t, broker, engineio.Options{PingInterval: 100 * time.Hour}, edit)
+	var serving sync.WaitGroup
+	t.Cleanup(serving.Wait)
+	g.url = "ws://gateway/?EIO=4&transport=websocket"
+	g.dialer = &websocket.Dialer{NetDialContext: func(context.Context, string, string) (net.Conn, error) {
+		here, there := net.Pipe()
+		serving.Go(func() {
+			r, err := http.ReadRequest(bufio.NewReader(there))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			server.ServeHTTP(&hijackable{httptest.NewRecorder(), there}, r)
+		})
+		return here, nil
+	}}
+	return g
+}
+
+type hijackable struct {
+	*httptest.ResponseRecorder
+	nc net.Conn
+}
+
+func (h *hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return h.nc, bufio.NewReadWriter(bufio.NewReader(h.nc), bufio.NewWriter(h.nc)), nil
+}
+
+func newRig(t *testing.T, broker *memory.Broker, eo engineio.Options, edit []func(*sio.Options)) (*rig, *engineio.Server) {
+	t.Helper()
 	b := bridge.New(broker, bridge.Options{Queues: bridge.QueueOptions{Lease: 10 * time.Second, Backoff: []time.Duration{time.Millisecond}}})
 	if err := b.Start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -66,8 +114,8 @@ func startRig(t *testing.T, broker *memory.Broker, edit ...func(*sio.Options)) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := engineio.NewServer(engineio.Options{Handler: socketio.NewConns(h.ConnOptions())})
-	web := httptest.NewServer(server)
+	eo.Handler = socketio.NewConns(h.ConnOptions())
+	server := engineio.NewServer(eo)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
@@ -75,27 +123,27 @@ func startRig(t *testing.T, broker *memory.Broker, edit ...func(*sio.Options)) *
 			t.Error(err)
 		}
 		h.Wait()
-		web.Close()
 		if err := b.Stop(ctx); err != nil {
 			t.Error(err)
 		}
 	})
-	return &rig{b, broker, "ws" + strings.TrimPrefix(web.URL, "http") + "/?EIO=4&transport=websocket"}
+	return &rig{bridge: b, broker: broker, handler: h}, server
 }
 
 // peer is a client that sends and sees packets as they are.
 type peer struct {
-	t  *testing.T
-	ws *websocket.Conn
+	t        *testing.T
+	ws       *websocket.Conn
+	patience time.Duration // 0: 20 s
 }
 
 func (g *rig) dial(t *testing.T) *peer {
 	t.Helper()
-	ws, _, err := websocket.DefaultDialer.Dial(g.url, nil)
+	ws, _, err := g.dialer.Dial(g.url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &peer{t, ws}
+	p := &peer{t: t, ws: ws}
 	t.Cleanup(func() { ws.Close() })
 	if open := p.text(); !strings.HasPrefix(open, "0{") {
 		t.Fatalf("the first packet is %s", open)
@@ -114,7 +162,7 @@ func (p *peer) send(text string) {
 func (p *peer) text() string {
 	p.t.Helper()
 	for {
-		_ = p.ws.SetReadDeadline(time.Now().Add(20 * time.Second))
+		_ = p.ws.SetReadDeadline(time.Now().Add(cmp.Or(p.patience, 20*time.Second)))
 		_, b, err := p.ws.ReadMessage()
 		if err != nil {
 			p.t.Fatalf("waiting for a packet: %v", err)

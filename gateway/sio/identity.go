@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -13,6 +14,9 @@ import (
 	"github.com/jetway-io/jetway/gateway/native"
 	"github.com/jetway-io/jetway/gateway/socketio"
 )
+
+// expiringHint is for a client whose token is about to end.
+const expiringHint = `emit("jetway:auth", {auth: TOKEN}, ack) with a new token of the same user`
 
 var errNotAllowed = errors.New("the client's roles do not allow it")
 
@@ -38,7 +42,7 @@ func (k handshake) token() (token string, ok bool) {
 // auth takes another token: the next one of the same user. One that is no good
 // leaves everything as it is; one of another user closes the connection.
 func (s *Socket) auth(p *socketio.Packet, f *native.Frame) error {
-	if err := s.limited(); err != nil {
+	if err := s.quota.Request(); err != nil {
 		return err
 	}
 	if f.Text == "" { // else the one of the handshake would be asked for
@@ -63,7 +67,7 @@ func (s *Socket) auth(p *socketio.Packet, f *native.Frame) error {
 	if err := s.permit(id); err != nil {
 		return err
 	}
-	s.expiry.Set(id.Expires, s.expire)
+	s.expireAt(id.Expires)
 	extra := member(nil, "user", id.User)
 	if !id.Expires.IsZero() {
 		extra = member(extra, "expires", id.Expires.UTC().Format(time.RFC3339Nano))
@@ -84,7 +88,7 @@ func (s *Socket) permit(id *auth.Identity) error {
 	}
 	s.permitting.Lock()
 	s.mu.Lock()
-	s.id, s.since = id, time.Now()
+	s.id = id
 	s.mu.Unlock()
 	s.client.SetPermissions(id.Permissions)
 	s.permitting.Unlock()
@@ -98,6 +102,20 @@ func (s *Socket) permit(id *auth.Identity) error {
 		s.control("end", append(member([]byte(`{"why":"revoked"`), "filter", filter), '}'))
 	}
 	return nil
+}
+
+// expireAt has the client warned before its token ends, and its connection
+// closed with it.
+func (s *Socket) expireAt(at time.Time) {
+	plan := auth.Plan{At: at, End: s.expire}
+	if s.h.opts.ExpiryWarning != nil {
+		plan.Before = s.h.opts.ExpiryWarning()
+	}
+	plan.Warn = func(in time.Duration) {
+		object := fmt.Appendf(nil, `{"expires":%q,"in":%q`, at.UTC().Format(time.RFC3339Nano), native.DurationText(in))
+		s.control("expiring", append(member(object, "hint", expiringHint), '}'))
+	}
+	s.expiry.Set(plan)
 }
 
 // expire closes the connection, as the token has ended. The client is not told
@@ -115,7 +133,8 @@ func (h *Handler) Revoke(r bridge.Revocation) (n int) {
 	defer h.mu.Unlock()
 	for s := range h.live {
 		s.mu.Lock()
-		covered := !s.closed && r.Covers(s.user, s.id.Issued, s.since)
+		covered := !s.closed && !s.revoked && s.id.RevokedBy(r)
+		s.revoked = s.revoked || covered
 		s.mu.Unlock()
 		if covered {
 			n++
@@ -133,7 +152,7 @@ func (h *Handler) Renew(renew func(*auth.Identity) *auth.Identity) {
 	h.mu.Lock()
 	all := slices.Collect(maps.Keys(h.live))
 	h.mu.Unlock()
-	for _, s := range all { // durables that end have to be stored: nobody else may wait for that
+	for _, s := range all {
 		s.renew(renew)
 	}
 }
@@ -143,16 +162,17 @@ func (s *Socket) renew(renew func(*auth.Identity) *auth.Identity) {
 	s.permitting.Lock()
 	defer s.permitting.Unlock()
 	s.mu.Lock()
-	if s.closed {
+	if s.closed || s.revoked {
 		s.mu.Unlock()
 		return
 	}
 	next := renew(s.id)
-	if next != nil {
+	if s.revoked = next == nil; !s.revoked {
 		s.id = next
 	}
 	s.mu.Unlock()
 	if next == nil {
+		s.h.opts.AuthRefused(auth.Revoked)
 		s.conn.Close()
 		return
 	}
@@ -164,7 +184,8 @@ func (s *Socket) renew(renew func(*auth.Identity) *auth.Identity) {
 }
 
 // renewCurrent is for a client that has just become known: the rules may have
-// changed since its token was judged, without Renew having seen it.
+// changed since its token was judged, or its user been revoked, without Renew or
+// Revoke having seen it.
 func (s *Socket) renewCurrent() {
 	if s.h.opts.Current != nil {
 		s.renew(s.h.opts.Current)

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/gateway/auth"
+	"github.com/jetway-io/jetway/gateway/quota"
 	"github.com/jetway-io/jetway/gateway/socketio"
 )
 
@@ -47,6 +49,10 @@ type Options struct {
 	Identify    func(ctx context.Context, c *socketio.Conn, namespace, token string) (*auth.Identity, error)
 	AuthRefused func(auth.Reason) // counts; nil does nothing
 
+	// ExpiryWarning is how long before the end of a token that begins now its
+	// client is warned; nil: not at all.
+	ExpiryWarning func() time.Duration
+
 	// Current says who a client is by the rules as they are now, as for
 	// [Handler.Renew]; nil: they do not change.
 	Current func(*auth.Identity) *auth.Identity
@@ -58,9 +64,10 @@ type Options struct {
 	Namespaces []string        // nil means "/"
 	Format     socketio.Format // of all connections; FormatAuto looks at the first message
 
-	MaxMessageBytes  int     // of the payload of one event; 0 means 1 MiB
-	MaxSubscriptions int     // of one socket, its filters included; 0 means 100
-	PublishRate      float64 // events per second and socket, bursts of one second; 0 means 1,000
+	MaxMessageBytes  int             // of the payload of one event; 0 means 1 MiB
+	MaxSubscriptions int             // of one socket, its filters included; 0 means 100
+	MaxInflight      int             // events and requests of one socket without an answer; 0 means 4,096
+	Quotas           *quota.Registry // what connections and users may ask for; nil: everything
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -93,9 +100,6 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.MaxSubscriptions <= 0 {
 		o.MaxSubscriptions = 100
-	}
-	if o.PublishRate <= 0 {
-		o.PublishRate = 1000
 	}
 	return o, nil
 }

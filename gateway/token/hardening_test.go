@@ -284,7 +284,10 @@ func TestA13Shape(t *testing.T) {
 	body, signature, _ := strings.Cut(rest, ".")
 	for _, bad := range []string{
 		"", ".", "..", "...", "a", "a.b", "a.b.c", head + "." + body, head + "." + body + ".", "." + body + "." + signature,
-		raw + ".", "." + raw, raw + ".x.y", // five parts: encrypted
+		raw + ".", "." + raw, raw + ".x.y",
+		// Five parts: encrypted, with a key of its own, and with the secret itself.
+		b64([]byte(`{"alg":"RSA-OAEP","enc":"A256GCM"}`)) + "." + b64(make([]byte, 256)) + "." + b64(make([]byte, 12)) + "." + body + "." + b64(make([]byte, 16)),
+		b64([]byte(`{"alg":"dir","enc":"A256GCM"}`)) + ".." + b64(make([]byte, 12)) + "." + body + "." + b64(make([]byte, 16)),
 		head + "." + body + "." + signature + ".", "Bearer " + raw, " " + raw, raw + "\n", raw + "=",
 		head[:4] + "\r\n" + head[4:] + "." + body + "." + signature, // encoding/base64 skips line breaks
 		head + "." + body + "." + signature[:len(signature)-1] + "\n" + signature[len(signature)-1:],

@@ -29,6 +29,7 @@ type Identity struct {
 	Roles   []string           // "roles", as they are; names that no role has allow nothing
 	Grants  bridge.Permissions // "jetway": filters, which may be templates as those of roles
 	Expires time.Time          // "exp": the token is good before it, and not at it
+	Issued  time.Time          // "iat", in whole seconds, as most issuers write it; zero if it is not there
 
 	// Claims are the scalar ones that a template can name: texts, integers in
 	// plain notation, true and false, names and values of at most 64 bytes.
@@ -71,7 +72,7 @@ func (v *Verifier) identity(part string) (*Identity, error) {
 		return nil, refuse(Malformed, "its claims must be one JSON object without repeated names")
 	}
 	id := &Identity{Claims: scalars(claims)}
-	if id.Expires, err = v.checkTimes(claims); err != nil {
+	if err := v.checkTimes(id, claims); err != nil {
 		return nil, err
 	}
 	if err := v.checkParties(claims); err != nil {
@@ -91,26 +92,31 @@ func (v *Verifier) identity(part string) (*Identity, error) {
 
 func badClaim(name, what string) error { return refuse(BadClaims, fmt.Sprintf("%q %s", name, what)) }
 
-// checkTimes checks the claims of RFC 7519 sections 4.1.4 to 4.1.6.
-func (v *Verifier) checkTimes(claims map[string]any) (expires time.Time, err error) {
+// checkTimes checks the claims of RFC 7519 sections 4.1.4 to 4.1.6, and notes
+// when the token begins and ends.
+func (v *Verifier) checkTimes(id *Identity, claims map[string]any) error {
 	expires, there, err := date(claims, "exp")
 	if err != nil || !there {
-		return expires, badClaim("exp", "must be there: the second since 1970 at which the token ends, a number")
+		return badClaim("exp", "must be there: the second since 1970 at which the token ends, a number")
 	}
 	now := v.opts.Clock()
 	if !now.Before(expires) {
-		return expires, refuse(Expired, "get a new one")
+		return refuse(Expired, "get a new one")
 	}
+	id.Expires = expires
 	for _, name := range []string{"nbf", "iat"} {
 		begins, there, err := date(claims, name)
 		if err != nil {
-			return expires, badClaim(name, "must be a second since 1970, a number")
+			return badClaim(name, "must be a second since 1970, a number")
 		}
 		if there && now.Add(v.opts.Leeway).Before(begins) {
-			return expires, refuse(NotYetValid, fmt.Sprintf("%q is in the future: use the token later, or set the clocks", name))
+			return refuse(NotYetValid, fmt.Sprintf("%q is in the future: use the token later, or set the clocks", name))
+		}
+		if there && name == "iat" {
+			id.Issued = begins.Truncate(time.Second)
 		}
 	}
-	return expires, nil
+	return nil
 }
 
 // date reads a NumericDate (RFC 7519 section 2): seconds since 1970, possibly

@@ -70,7 +70,7 @@ func TestSign(t *testing.T) {
 				t.Fatal(err)
 			}
 			maps.DeleteFunc(got.Claims, func(name, _ string) bool { return name != "tenant" })
-			want := &token.Identity{User: o.User, Roles: o.Roles, Grants: o.Grants, Expires: o.Expires, Claims: o.Claims}
+			want := &token.Identity{User: o.User, Roles: o.Roles, Grants: o.Grants, Expires: o.Expires, Issued: o.Issued, Claims: o.Claims}
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("%+v", got)
 			}

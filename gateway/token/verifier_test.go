@@ -211,6 +211,22 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
+// When a token was issued is for revocations: to the second, however it is
+// written.
+func TestIssued(t *testing.T) {
+	v := newVerifier(t, token.Options{Secret: secret})
+	second := time.Unix(1893553440, 0)
+	for iat, want := range map[string]time.Time{
+		`,"iat":1893553440`: second, `,"iat":1893553440.0`: second, `,"iat":1893553440.999`: second, `,"iat":1.89355344e9`: second,
+		`,"iat":1893553439.999`: second.Add(-time.Second), `,"iat":0`: time.Unix(0, 0), ``: {},
+	} {
+		id, err := v.Verify(context.Background(), signed(`{"sub":"ann","exp":1893553745`+iat+`}`))
+		if err != nil || !id.Issued.Equal(want) {
+			t.Errorf("%s: %v, %v", iat, id, err)
+		}
+	}
+}
+
 func TestGrants(t *testing.T) {
 	v := newVerifier(t, token.Options{Secret: secret})
 	hundred := `["a"` + strings.Repeat(`,"a"`, 99) + `]`

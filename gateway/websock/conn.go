@@ -13,6 +13,7 @@ import (
 
 	"github.com/gorilla/websocket"
 	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/gateway/quota"
 )
 
 // drainBytes bounds what [Conn.Finish] reads from a client that goes on
@@ -31,6 +32,7 @@ type Conn struct {
 	idleTimeout    time.Duration
 	writeTimeout   time.Duration
 	stats          *Stats
+	pace           *quota.Pace // of the reading goroutine; nil without a bound
 
 	// Owned by the reading goroutine.
 	limit   int
@@ -71,6 +73,7 @@ func Upgrade(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 		idleTimeout:    o.IdleTimeout,
 		writeTimeout:   o.WriteTimeout,
 		stats:          o.Stats,
+		pace:           quota.NewPace(o.MaxRate),
 	}
 	c.in.init(c.nc)
 	return c, nil

@@ -72,6 +72,7 @@ func (c *Conn) readFrame(dst []byte) (msg []byte, done bool, err error) {
 	}
 	h := parseHeader(b)
 	c.in.skip(n)
+	c.pace.Wait()
 	if h.control() {
 		return nil, false, c.readControl(h)
 	}

@@ -40,6 +40,36 @@ func TestDial(t *testing.T) {
 	}
 }
 
+// A warning is told, with what is left by the server's clock; the refresh that
+// it asks for is sent as it is.
+func TestExpiring(t *testing.T) {
+	_, o := serve(t, func(_ int, p *peer) {
+		p.hi()
+		p.send(`{"expiring":"2031-01-02T02:04:05Z","in":"1m","hint":"send auth"}`, `{"expiring":1}`)
+		if f := p.recv(); f == nil || f.Verb != native.VerbAuth || f.Text != "next" {
+			t.Errorf("got %+v", f)
+		} else {
+			p.send(`{"ok":` + f.ID + `,"user":"ann"}`)
+		}
+		p.until()
+	})
+	told := make(chan time.Duration, 2)
+	var until time.Time
+	o.OnExpiring = func(expires time.Time, in time.Duration) {
+		if in > 0 {
+			until = expires
+		}
+		told <- in
+	}
+	c := dial(t, o)
+	if in, again := <-told, <-told; in != time.Minute || again != 0 || !until.Equal(time.Date(2031, 1, 2, 2, 4, 5, 0, time.UTC)) {
+		t.Errorf("told %s and %s, until %s", in, again, until)
+	}
+	if err := c.Auth(t.Context(), "next"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDialFails(t *testing.T) {
 	status := func(code int) string {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }))

@@ -49,6 +49,12 @@ type Options struct {
 	// them.
 	OnError func(*bridge.Error)
 
+	// OnExpiring is told that the token is about to end, and the connection with
+	// it unless [Client.Auth] is called with a new one; in is what is left, by the
+	// server's clock. It runs on the reading goroutine and must not wait. Nil
+	// ignores it.
+	OnExpiring func(expires time.Time, in time.Duration)
+
 	// OnRetry is told by [Follow] and [Work] why a connection came to its end, and when
 	// the next is tried. Nil ignores it.
 	OnRetry func(err error, after time.Duration)
@@ -72,6 +78,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.OnError == nil {
 		o.OnError = func(*bridge.Error) {}
+	}
+	if o.OnExpiring == nil {
+		o.OnExpiring = func(time.Time, time.Duration) {}
 	}
 	return o
 }

@@ -95,6 +95,8 @@ func (c *Client) handle(f *native.Received) {
 		}
 	case native.KindLost:
 		c.handleLost(f)
+	case native.KindExpiring:
+		c.opts.OnExpiring(f.Expires, f.In)
 	case native.KindBye:
 		c.mu.Lock()
 		c.bye = &ClosedError{Code: websock.Code(f.Code), Why: f.Why, Retry: f.Retry}
