@@ -46,9 +46,11 @@ func TestJ01(t *testing.T) {
 			}
 			// A packet of Socket.IO that is as deep is none.
 			for _, packet := range []string{`42["events.a",` + text + `]`, `42["jetway:pub",{"pub":"events.a","data":1,"head":` + text + `}]`, `421["events.a",1,{"a":` + text + `}]`, `40/x,{"a":` + text + `}`, `431[` + text + `]`, `42` + text} {
-				c := s.join("")
-				c.send(packet)
-				c.ended()
+				s.counts(bridge.CodeBadFrame, 1, func() {
+					c := s.join("")
+					c.send(packet)
+					c.ended()
+				})
 			}
 		}
 	}

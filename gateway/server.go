@@ -160,7 +160,9 @@ func (s *Server) serve(l net.Listener, h http.Handler) {
 		ReadTimeout:       headerTimeout,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
+		// "OPTIONS *" is refused like the others that are of no use.
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
 	}
 	s.http = append(s.http, server)
 	s.serving.Go(func() {
@@ -184,7 +186,7 @@ func (s *Server) handler() http.Handler {
 	}
 	s.handleHealth(mux)
 	s.handlePages(mux)
-	return mux
+	return s.surface(mux)
 }
 
 // Stop drains: it stops accepting, fails /readyz, tells the clients to come
