@@ -147,17 +147,3 @@ func TestWarnings(t *testing.T) {
 		})
 	}
 }
-
-func TestCheck(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "jetway.yaml")
-	if err := os.WriteFile(file, []byte(`allowed_origins: ["*"]`), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	warnings, err := config.Check(file)
-	if err != nil || len(warnings) != 1 {
-		t.Errorf("got %q, %v", warnings, err)
-	}
-	if _, err := config.Check(file + ".missing"); err == nil {
-		t.Error("a missing file is good")
-	}
-}

@@ -101,6 +101,12 @@ func (r Role) widest() string {
 	return strings.Join(all, ", ")
 }
 
+// OpenToAll reports whether clients without a token may do everything, as is
+// the default on loopback.
+func (c *Config) OpenToAll() bool {
+	return c.Auth.Anonymous != "" && c.Roles[c.Auth.Anonymous].everything()
+}
+
 // everything reports whether nothing is out of reach of the role.
 func (r Role) everything() bool {
 	return slices.Contains(r.Pub, ">") && slices.Contains(r.Sub, ">")
