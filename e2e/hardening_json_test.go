@@ -35,7 +35,11 @@ func TestJ01(t *testing.T) {
 		`{"id":1,"ping":%s}`, `{"id":1,"sub":%s}`, `{"id":1,"auth":%s}`, `{"id":1,"unknown":%s,"ping":1}`,
 	}
 	for _, n := range []int{deepest + 1, 10_001, 1_000_000} {
-		for _, text := range nested(n) {
+		ways := nested(n)
+		if n == 1_000_000 { // megabytes each
+			ways, frames = ways[:1], frames[:5]
+		}
+		for _, text := range ways {
 			for _, frame := range frames {
 				r.refused(fmt.Sprintf(frame, text), "1", bridge.CodeBadFrame, true)
 				r.pings()

@@ -98,7 +98,7 @@ func (s *siege) holds(subjects ...string) {
 			s.t.Errorf("NATS got %s, want %q", got, subjects)
 			return
 		}
-		time.Sleep(time.Millisecond)
+		runtime.Gosched()
 	}
 }
 
