@@ -17,7 +17,7 @@ func (s *Server) adminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	s.handleHealth(mux)
-	return mux
+	return s.surface(mux)
 }
 
 // metrics exports the counters of the bridge and of the connections.
