@@ -199,7 +199,7 @@ func (s *Server) handler() http.Handler {
 	}
 	s.handleHealth(mux)
 	s.handlePages(mux)
-	return s.behindProxies(s.surface(mux))
+	return s.behindProxies(s.ownNames(s.surface(mux)))
 }
 
 // Stop drains: it stops accepting, fails /readyz, tells the clients to come
