@@ -1,6 +1,7 @@
 package websock
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"net"
@@ -11,7 +12,8 @@ import (
 // everything; afterwards it lets gorilla read only, and watches what it reads.
 type wire struct {
 	net.Conn
-	established bool // set once, before the first message is read
+	extensions  string // the answer to what the client offered
+	established bool   // set once, before the first message is read
 
 	// Owned by the reading goroutine.
 	guard guard
@@ -34,13 +36,17 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write passes the handshake, and forgets the close frames that gorilla writes
-// when it finds an error: they would land in the middle of one of ours.
+// Write passes the handshake, with the answer of ours to the extensions, and
+// forgets the close frames that gorilla writes when it finds an error: they
+// would land in the middle of one of ours.
 func (w *wire) Write(p []byte) (int, error) {
-	if w.established {
-		return len(p), nil
+	if !w.established {
+		answer := bytes.Replace(p, []byte(deflateAnswer), []byte(w.extensions), 1)
+		if _, err := w.Conn.Write(answer); err != nil {
+			return 0, err
+		}
 	}
-	return w.Conn.Write(p)
+	return len(p), nil
 }
 
 // SetWriteDeadline is for the handshake only: with its close frames gorilla

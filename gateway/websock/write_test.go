@@ -295,6 +295,10 @@ func TestFinishIsBounded(t *testing.T) {
 	})
 }
 
+func extensions(lines ...string) func(*http.Request) {
+	return func(r *http.Request) { r.Header["Sec-Websocket-Extensions"] = lines }
+}
+
 func TestUpgradeRefuses(t *testing.T) {
 	tests := map[string]struct {
 		change func(*http.Request)
@@ -304,6 +308,17 @@ func TestUpgradeRefuses(t *testing.T) {
 		"not a handshake": {func(r *http.Request) { r.Header.Del("Upgrade") }, http.StatusBadRequest},
 		"old version":     {func(r *http.Request) { r.Header.Set("Sec-WebSocket-Version", "8") }, http.StatusBadRequest},
 		"POST":            {func(r *http.Request) { r.Method = "POST" }, http.StatusMethodNotAllowed},
+
+		// RFC 6455 section 9.1: what is no list of extensions fails the handshake.
+		"extensions, no name":          {extensions("; x"), http.StatusBadRequest},
+		"extensions, no parameter":     {extensions("permessage-deflate;"), http.StatusBadRequest},
+		"extensions, no value":         {extensions("permessage-deflate; client_max_window_bits="), http.StatusBadRequest},
+		"extensions, two words":        {extensions("permessage deflate"), http.StatusBadRequest},
+		"extensions, open quotes":      {extensions(`permessage-deflate; client_max_window_bits="9`), http.StatusBadRequest},
+		"extensions, escaped end":      {extensions(`x; y="\`), http.StatusBadRequest},
+		"extensions, after the quotes": {extensions(`x; y="1"2`), http.StatusBadRequest},
+		"extensions, bad after good":   {extensions("permessage-deflate, ="), http.StatusBadRequest},
+		"extensions, in a second line": {extensions("permessage-deflate", "="), http.StatusBadRequest},
 	}
 	for name, tt := range tests {
 		r, w := request(), httptest.NewRecorder()
