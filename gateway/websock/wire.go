@@ -60,8 +60,8 @@ func (w *wire) SetWriteDeadline(t time.Time) error {
 
 // guard follows the frames that a client sends, header by header, and finds
 // what gorilla 1.5.3 lets pass: RSV1 on frames that cannot be compressed
-// (RFC 7692 section 6.1), and a close frame with half a code (RFC 6455 section
-// 5.5.1).
+// (RFC 7692 section 6.1), a close frame with half a code (RFC 6455 section
+// 5.5.1), and a length in more bytes than it needs (section 5.2).
 type guard struct {
 	header [10]byte // the header of the frame that is being read, without mask
 	have   int      // bytes of it, including those of the masking key
@@ -95,6 +95,9 @@ func (g *guard) watch(b []byte) (good int, err error) {
 				return i, err
 			}
 		}
+		if g.have > 2 && g.have == g.need-maskBytes && !g.shortest() {
+			return i, fmt.Errorf("%w: a length of %d in too many bytes", ErrProtocol, g.length())
+		}
 		i++
 		if g.have >= 2 && g.have == g.need {
 			g.skip = g.length()
@@ -121,6 +124,14 @@ func (g *guard) check() error {
 		return fmt.Errorf("%w: half a close code", ErrProtocol)
 	}
 	return nil
+}
+
+// shortest reports whether a length of more than one byte needs them.
+func (g *guard) shortest() bool {
+	if g.header[1]&lenBits == 126 {
+		return g.length() > 125
+	}
+	return g.length() > 0xFFFF
 }
 
 func (g *guard) length() uint64 {
