@@ -114,6 +114,10 @@ func (c *Conn) fail(err error) error {
 	return c.readErr
 }
 
+// codeBadGateway is a close code that was registered after gorilla's list of
+// them was made. Clients behind proxies send it; its reason is lost.
+const codeBadGateway Code = 1014
+
 func (c *Conn) classify(err error) error {
 	var (
 		closed  *websocket.CloseError
@@ -129,6 +133,8 @@ func (c *Conn) classify(err error) error {
 		return &PeerClosed{Code: Code(closed.Code), Reason: closed.Text}
 	case errors.As(err, &corrupt), err == io.ErrUnexpectedEOF:
 		return fmt.Errorf("%w: %w", ErrInvalidData, err)
+	case err.Error() == "websocket: bad close code 1014":
+		return &PeerClosed{Code: codeBadGateway}
 	case errors.As(err, &network), errors.As(err, &closed), c.wire.err == err:
 		return c.ioError()
 	case strings.HasPrefix(err.Error(), "websocket: "): // gorilla has no type for it
