@@ -136,44 +136,8 @@ func TestWriteManyFramesAtOnce(t *testing.T) {
 	}
 }
 
-// W14: one reads, one writes, one closes, all at once.
-func TestConcurrently(t *testing.T) {
-	s, conns := server(t, websock.Options{}, (*httptest.Server).Start)
-	ws, c := dial(t, s, conns)
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for ws.WriteMessage(websocket.TextMessage, []byte("up")) == nil && ws.WriteMessage(websocket.PingMessage, nil) == nil {
-		}
-	})
-	wg.Go(func() {
-		for {
-			if _, _, err := ws.ReadMessage(); err != nil {
-				return
-			}
-		}
-	})
-	wg.Go(func() {
-		for n := 0; ; n++ {
-			out := output(func(o *bridge.Output) { websock.AppendText(o, []byte("down")); c.AppendPong(o) })
-			if n == 1000 {
-				c.Close()
-			}
-			if c.Write(out) != nil {
-				return
-			}
-		}
-	})
-	for {
-		if _, _, err := c.ReadMessage(nil); err != nil {
-			break
-		}
-	}
-	ws.Close()
-	wg.Wait()
-}
-
 // W09: a flood of pings is answered by one pong, the newest.
-func TestPingFlood(t *testing.T) {
+func TestW09PingFlood(t *testing.T) {
 	client, c := upgraded(t, websock.Options{}, nil)
 	calls := 0
 	c.OnPing(func() { calls++ })
@@ -195,7 +159,7 @@ func TestPingFlood(t *testing.T) {
 }
 
 // W10: a client that does not read is given up after the write timeout.
-func TestWriteTimeout(t *testing.T) {
+func TestW10WriteTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, c := upgraded(t, websock.Options{WriteTimeout: 20 * time.Second}, nil)
 		start := time.Now()

@@ -73,10 +73,28 @@ func (r *Reader) part(f Frame) (whole bool, err error) {
 	if r.message = append(r.message, f.Payload...); len(r.message) > r.max() {
 		return false, ErrTooLong
 	}
-	if !f.More && r.op == OpText && !utf8.Valid(r.message) {
+	text := r.message
+	if f.More {
+		text = text[:len(text)-unfinished(text)]
+	}
+	if r.op == OpText && !utf8.Valid(text) {
 		return false, violation("text that is not UTF-8: %v", f)
 	}
 	return !f.More, nil
+}
+
+// unfinished is how many bytes at the end of a text may become a rune when more
+// of it comes.
+func unfinished(text []byte) int {
+	for n := 1; n <= min(len(text), utf8.UTFMax-1); n++ {
+		if tail := text[len(text)-n:]; utf8.RuneStart(tail[0]) {
+			if utf8.FullRune(tail) {
+				return 0
+			}
+			return n
+		}
+	}
+	return 0
 }
 
 // frame reads one frame and checks what can be said of it alone.

@@ -73,6 +73,7 @@ func TestReaderRefuses(t *testing.T) {
 		"message within a message":      unmasked(rawws.Begin(rawws.OpText, ""), rawws.Text("")),
 		"not UTF-8":                     unmasked(rawws.Text("\xff")),
 		"half a rune at the end":        unmasked(rawws.Begin(rawws.OpText, "a"), rawws.Finish("\xf0\x9f")),
+		"wrong before its end":          unmasked(rawws.Begin(rawws.OpText, "\xf4\x90"), rawws.Ping("")),
 		"half a close code":             unmasked(rawws.Whole(rawws.OpClose, "\x03")),
 		"close 999":                     unmasked(rawws.Close(999, "")),
 		"close 1005":                    unmasked(rawws.Close(1005, "")),
