@@ -107,10 +107,11 @@ func validUTF8(b []byte, last bool) int {
 	return n
 }
 
-// fail turns what gorilla returned into one of this package's errors, and
-// keeps it.
+// fail turns what gorilla returned into one of this package's errors, counts it
+// and keeps it.
 func (c *Conn) fail(err error) error {
 	c.readErr = c.classify(err)
+	c.stats.count(c.readErr)
 	return c.readErr
 }
 
