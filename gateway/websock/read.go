@@ -116,7 +116,7 @@ func (c *Conn) fail(err error) error {
 }
 
 // codeBadGateway is a close code that was registered after gorilla's list of
-// them was made. Clients behind proxies send it; its reason is lost.
+// them was made. Its reason is lost, and nobody looks whether it is UTF-8.
 const codeBadGateway Code = 1014
 
 func (c *Conn) classify(err error) error {
