@@ -52,15 +52,25 @@ type Conn struct {
 // When it fails it has answered the request, or closed the connection.
 func Upgrade(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 	o = o.withDefaults()
+	extensions, err := agree(r.Header)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return nil, err
+	}
 	u := websocket.Upgrader{
 		Subprotocols:      o.Subprotocols,
 		CheckOrigin:       o.CheckOrigin,
 		HandshakeTimeout:  o.HandshakeTimeout,
 		ReadBufferSize:    readBufferBytes,
 		WriteBufferPool:   noBuffers{},
-		EnableCompression: true,
+		EnableCompression: extensions != "",
 	}
-	h := &hijacker{ResponseWriter: w}
+	if extensions != "" { // gorilla is to find no other offer
+		r = r.WithContext(r.Context())
+		r.Header = r.Header.Clone()
+		r.Header[extensionsField] = []string{deflateToken}
+	}
+	h := &hijacker{ResponseWriter: w, extensions: extensions}
 	ws, err := u.Upgrade(h, r, o.Header)
 	if err != nil {
 		return nil, fmt.Errorf("websock: %w", err)
@@ -85,7 +95,8 @@ func Upgrade(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 // hijacker gives gorilla the connection wrapped in a wire.
 type hijacker struct {
 	http.ResponseWriter
-	wire *wire
+	extensions string
+	wire       *wire
 }
 
 // Hijack implements [http.Hijacker].
@@ -94,7 +105,7 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	h.wire = &wire{Conn: nc}
+	h.wire = &wire{Conn: nc, extensions: h.extensions}
 	return h.wire, rw, nil
 }
 

@@ -108,12 +108,17 @@ func validUTF8(b []byte, last bool) int {
 	return n
 }
 
-// fail turns what gorilla returned into one of this package's errors, and
-// keeps it.
+// fail turns what gorilla returned into one of this package's errors, counts it
+// and keeps it.
 func (c *Conn) fail(err error) error {
 	c.readErr = c.classify(err)
+	c.stats.count(c.readErr)
 	return c.readErr
 }
+
+// codeBadGateway is a close code that was registered after gorilla's list of
+// them was made. Its reason is lost, and nobody looks whether it is UTF-8.
+const codeBadGateway Code = 1014
 
 func (c *Conn) classify(err error) error {
 	var (
@@ -130,6 +135,8 @@ func (c *Conn) classify(err error) error {
 		return &PeerClosed{Code: Code(closed.Code), Reason: closed.Text}
 	case errors.As(err, &corrupt), err == io.ErrUnexpectedEOF:
 		return fmt.Errorf("%w: %w", ErrInvalidData, err)
+	case err.Error() == "websocket: bad close code 1014":
+		return &PeerClosed{Code: codeBadGateway}
 	case errors.As(err, &network), errors.As(err, &closed), c.wire.err == err:
 		return c.ioError()
 	case strings.HasPrefix(err.Error(), "websocket: "): // gorilla has no type for it

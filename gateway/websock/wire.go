@@ -1,6 +1,7 @@
 package websock
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"net"
@@ -11,7 +12,8 @@ import (
 // everything; afterwards it lets gorilla read only, and watches what it reads.
 type wire struct {
 	net.Conn
-	established bool // set once, before the first message is read
+	extensions  string // the answer to what the client offered
+	established bool   // set once, before the first message is read
 
 	// Owned by the reading goroutine.
 	guard guard
@@ -34,13 +36,17 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write passes the handshake, and forgets the close frames that gorilla writes
-// when it finds an error: they would land in the middle of one of ours.
+// Write passes the handshake, with the answer of ours to the extensions, and
+// forgets the close frames that gorilla writes when it finds an error: they
+// would land in the middle of one of ours.
 func (w *wire) Write(p []byte) (int, error) {
-	if w.established {
-		return len(p), nil
+	if !w.established {
+		answer := bytes.Replace(p, []byte(deflateAnswer), []byte(w.extensions), 1)
+		if _, err := w.Conn.Write(answer); err != nil {
+			return 0, err
+		}
 	}
-	return w.Conn.Write(p)
+	return len(p), nil
 }
 
 // SetWriteDeadline is for the handshake only: with its close frames gorilla
@@ -54,8 +60,8 @@ func (w *wire) SetWriteDeadline(t time.Time) error {
 
 // guard follows the frames that a client sends, header by header, and finds
 // what gorilla 1.5.3 lets pass: RSV1 on frames that cannot be compressed
-// (RFC 7692 section 6.1), and a close frame with half a code (RFC 6455 section
-// 5.5.1).
+// (RFC 7692 section 6.1), a close frame with half a code (RFC 6455 section
+// 5.5.1), and a length in more bytes than it needs (section 5.2).
 type guard struct {
 	header [10]byte // the header of the frame that is being read, without mask
 	have   int      // bytes of it, including those of the masking key
@@ -89,6 +95,9 @@ func (g *guard) watch(b []byte) (good int, err error) {
 				return i, err
 			}
 		}
+		if g.have > 2 && g.have == g.need-maskBytes && !g.shortest() {
+			return i, fmt.Errorf("%w: a length of %d in too many bytes", ErrProtocol, g.length())
+		}
 		i++
 		if g.have >= 2 && g.have == g.need {
 			g.skip = g.length()
@@ -115,6 +124,14 @@ func (g *guard) check() error {
 		return fmt.Errorf("%w: half a close code", ErrProtocol)
 	}
 	return nil
+}
+
+// shortest reports whether a length of more than one byte needs them.
+func (g *guard) shortest() bool {
+	if g.header[1]&lenBits == 126 {
+		return g.length() > 125
+	}
+	return g.length() > 0xFFFF
 }
 
 func (g *guard) length() uint64 {
