@@ -3,7 +3,7 @@
 
 FUZZTIME ?= 30s
 
-.PHONY: build run test lint fuzz bench-go far bench-jobs bench-socketio e2e clean help
+.PHONY: build run test lint fuzz conformance bench-go far bench-jobs bench-socketio e2e clean help
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ lint: ## gofmt, vet, staticcheck, go.mod
 
 fuzz: ## every fuzz target for FUZZTIME (30s)
 	@./scripts/fuzz.sh $(FUZZTIME)
+
+conformance: ## the WebSocket suite at full size (2 minutes)
+	JETWAY_CONFORMANCE=full go test -count 1 -timeout 20m -run '^Test(W01|W05|W17)' ./gateway/...
 
 bench-go: ## the Go benchmarks, without tests
 	go test -run '^$$' -bench . -benchmem ./...

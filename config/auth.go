@@ -11,6 +11,22 @@ import (
 // minSecretBytes is what RFC 7518 section 3.2 wants of an HS256 secret.
 const minSecretBytes = 32
 
+// leastDifferent is fewer different bytes than 32 random ones ever have.
+const leastDifferent = 10
+
+// different is how many different bytes a text has.
+func different(s string) int {
+	var seen [256]bool
+	n := 0
+	for i := range len(s) {
+		if !seen[s[i]] {
+			seen[s[i]] = true
+			n++
+		}
+	}
+	return n
+}
+
 // validateAuth never repeats a secret, nor a URL that may hold one.
 func (c *Config) validateAuth(ps *problems) {
 	j := c.Auth.JWT
@@ -104,6 +120,12 @@ func (c *Config) authWarnings(warn func(key, format string, args ...any)) {
 	}
 	if (j.JWKSURL != "" || j.PublicKeyFile != "") && j.Audience == "" {
 		warn("auth.jwt.audience", "is empty: tokens that the issuer made for other services are good here, too; set it, if the issuer has others")
+	}
+	if j.JWKSURL != "" && j.Issuer == "" {
+		warn("auth.jwt.issuer", "is empty: tokens of every issuer whose keys are in the set are good here; set it to what the issuer writes into iss")
+	}
+	if n := different(j.Secret); n > 0 && n < leastDifferent {
+		warn("auth.jwt.secret", "has only %d different characters, and who guesses it is everybody; use random ones, such as those of openssl rand -base64 48", n)
 	}
 	u, err := url.Parse(j.JWKSURL)
 	if err == nil && u.Scheme == "http" && !loopback(u.Hostname()+":0") {

@@ -43,14 +43,18 @@ func TestAnonymousWithTokens(t *testing.T) {
 func TestAuthWarnings(t *testing.T) {
 	const secret = "auth: {jwt: {secret: " + someSecret + "}"
 	for text, want := range map[string]string{
-		secret + "}":                                                    "",
-		secret + ", anonymous: dev}":                                    "auth.anonymous: tokens are taken, but who has none",
-		secret + ", query: token}":                                      "auth.query: tokens in URLs",
-		secret + ", anonymous: user}":                                   "",
-		"auth: {jwt: {jwks_url: https://issuer.example/k}}":             "auth.jwt.audience: is empty",
-		"auth: {jwt: {jwks_url: http://issuer.example/k, audience: a}}": "auth.jwt.jwks_url: whoever is between",
-		"auth: {jwt: {jwks_url: http://127.0.0.1:9/k, audience: a}}":    "",
-		secret + "}\nlisten: :8080":                                     "",
+		secret + "}":                  "",
+		secret + ", anonymous: dev}":  "auth.anonymous: tokens are taken, but who has none",
+		secret + ", query: token}":    "auth.query: tokens in URLs",
+		secret + ", anonymous: user}": "",
+		"auth: {jwt: {jwks_url: https://issuer.example/k, issuer: i}}":                       "auth.jwt.audience: is empty",
+		"auth: {jwt: {jwks_url: https://issuer.example/k, audience: a}}":                     "auth.jwt.issuer: is empty: tokens of every issuer",
+		"auth: {jwt: {jwks_url: http://issuer.example/k, issuer: i, audience: a}}":           "auth.jwt.jwks_url: whoever is between",
+		"auth: {jwt: {jwks_url: http://127.0.0.1:9/k, issuer: i, audience: a}}":              "",
+		"auth: {jwt: {secret: " + strings.Repeat("ab", 16) + "}}":                            "auth.jwt.secret: has only 2 different characters",
+		"auth: {jwt: {secret: " + strings.Repeat("changeme", 5) + "}}":                       "auth.jwt.secret: has only 7 different characters",
+		secret + "}\nlisten: :8080":                                                          "tls.cert: is empty: tokens and events",
+		secret + "}\nlisten: 10.0.0.1:8080":                                                  "",
 		secret + ", cookie: c}\nallowed_origins: [https://app.example]\nlisten: 10.0.0.1:80": "",
 	} {
 		got := load(t, config.Source{File: "f", Text: []byte(text)}).Warnings()

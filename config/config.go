@@ -251,3 +251,6 @@ func private(address string) bool {
 	ip := net.ParseIP(host)
 	return ip != nil && (ip.IsPrivate() || ip.IsLinkLocalUnicast())
 }
+
+// public reports whether strangers may reach an address, as far as it says.
+func public(address string) bool { return !loopback(address) && !private(address) }

@@ -63,8 +63,8 @@ func (c *Config) node(k Key) *yaml.Node {
 		switch {
 		case k.Path == "nats.url", k.Path == "auth.jwt.jwks_url":
 			return text(MaskURL(*f))
-		case k.secret && *f != "":
-			return text("***")
+		case k.secret:
+			return text(masked(*f))
 		}
 		return text(*f)
 	case *[]string:
@@ -195,24 +195,4 @@ func flowList(list []string) *yaml.Node {
 		n.Content = append(n.Content, text(s))
 	}
 	return n
-}
-
-// MaskURL hides the passwords and tokens in a list of URLs.
-func MaskURL(list string) string {
-	parts := strings.Split(list, ",")
-	for i, part := range parts {
-		scheme, rest, ok := strings.Cut(part, "://")
-		at := strings.LastIndexByte(rest, '@')
-		if !ok || at < 0 {
-			continue
-		}
-		user, _, isPassword := strings.Cut(rest[:at], ":")
-		if !isPassword {
-			user = "***" // a token
-		} else {
-			user += ":***"
-		}
-		parts[i] = scheme + "://" + user + rest[at:]
-	}
-	return strings.Join(parts, ",")
 }

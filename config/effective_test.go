@@ -99,16 +99,29 @@ func TestSecretsAreMasked(t *testing.T) {
 }
 
 func TestWarnings(t *testing.T) {
+	const noTLS = "default: tls.cert: is empty: tokens and events cross the network of :8080 in plain text"
 	for _, tt := range []struct {
 		name, text string
 		want       []string // beginnings, in order
 	}{
 		{"defaults", "", nil},
 		{"dev in public", "listen: :8080\nauth: {anonymous: dev}",
-			[]string{`jetway.yaml:2: auth.anonymous: everyone who can reach :8080 has the role "dev" (it may read and write everything)`}},
+			[]string{`jetway.yaml:2: auth.anonymous: everyone who can reach :8080 has the role "dev" (it may read and write everything)`, noTLS}},
 		{"user in public", "listen: :8080\nauth: {anonymous: user}",
-			[]string{`jetway.yaml:2: auth.anonymous: everyone who can reach :8080 has the role "user" (2 filters to publish, 2 to subscribe)`}},
-		{"nobody can connect", "listen: :8080", []string{"default: auth.anonymous: no client can connect"}},
+			[]string{`jetway.yaml:2: auth.anonymous: everyone who can reach :8080 has the role "user" (2 filters to publish, 2 to subscribe)`, noTLS}},
+		{"nobody can connect", "listen: :8080", []string{"default: auth.anonymous: no client can connect", noTLS}},
+		{"any origin in public", "allowed_origins: [\"*\"]\nlisten: :8080\nauth: {jwt: {secret: " + someSecret + "}}",
+			[]string{`jetway.yaml:1: allowed_origins: with "*", any web page may connect to :8080`, noTLS}},
+		{"any origin, tokens, loopback", "allowed_origins: [\"*\"]\nauth: {jwt: {secret: " + someSecret + "}}", nil},
+		{"a wide role in public", "listen: :8080\nauth: {jwt: {secret: " + someSecret + "}}\nroles:\n  all: {pub: [\">\"], sub: [\">\"]}\n  most: {sub: [\">\"], deny: {sub: [events.secret.>]}}",
+			[]string{"jetway.yaml:4: roles.all: whoever has a token with it may publish to, subscribe to everything", noTLS}},
+		{"a wide role on loopback", "auth: {jwt: {secret: " + someSecret + "}}\nroles: {all: {pub: [\">\"]}}", nil},
+		{"a role of nobody", "roles: {guest: {sub: [a.>]}}", []string{"jetway.yaml:1: roles.guest: nobody can have it"}},
+		{"a role of the callout", "roles: {guest: {sub: [a.>]}}\nauth: {callout: jetway.auth}", nil},
+		{"large messages elsewhere", "nats: {url: \"nats://n:4222\"}\nlimits: {max_message_bytes: 2MiB}",
+			[]string{"jetway.yaml:2: limits.max_message_bytes: 2MiB is more than a NATS server takes by default (1MiB)"}},
+		{"large messages", "limits: {max_message_bytes: 2MiB}", nil},
+		{"sync now and then", "nats: {embedded: {sync: 2m}}", []string{"jetway.yaml:1: nats.embedded.sync: with 2m, a power cut loses what was acknowledged in the last 2m"}},
 		{"any origin", `allowed_origins: ["*"]`, []string{`jetway.yaml:1: allowed_origins: with "*", any web page`}},
 		{"any proxy", "trusted_proxies: [10.0.0.7, 0.0.0.0/0]", []string{"jetway.yaml:1: trusted_proxies: everyone is trusted"}},
 		{"NATS in public", "nats: {embedded: {listen: 0.0.0.0:4222}}", []string{"jetway.yaml:1: nats.embedded.listen: everyone"}},
@@ -135,19 +148,5 @@ func TestWarnings(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-func TestCheck(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "jetway.yaml")
-	if err := os.WriteFile(file, []byte(`allowed_origins: ["*"]`), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	warnings, err := config.Check(file)
-	if err != nil || len(warnings) != 1 {
-		t.Errorf("got %q, %v", warnings, err)
-	}
-	if _, err := config.Check(file + ".missing"); err == nil {
-		t.Error("a missing file is good")
 	}
 }

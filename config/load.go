@@ -31,15 +31,6 @@ func Load(src Source) (*Config, error) {
 	return c, nil
 }
 
-// Check is [Load] for a file alone, for those who only want to hear about it.
-func Check(file string) (warnings []string, err error) {
-	c, err := Load(Source{File: file})
-	if err != nil {
-		return nil, err
-	}
-	return c.Warnings(), nil
-}
-
 // parse does all that needs no more than the source.
 func parse(src Source) (*Config, *problems) {
 	ps := &problems{}

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -130,5 +131,53 @@ func TestA04(t *testing.T) {
 	}
 	if got := metric(t, s, `jetway_auth_refused_total{reason="cookie_page"}`); got != "9" {
 		t.Errorf("counted %s", got)
+	}
+}
+
+// A03: a page whose own name has come to stand for this machine is of the
+// server's origin as browsers see it. Where no token is needed, only this
+// machine's own names count.
+func TestA03Rebinding(t *testing.T) {
+	for name, tt := range map[string]struct {
+		host, origin string
+		allowed      []string
+		guarded      bool
+		want         int
+	}{
+		"rebound":        {"evil.example:%s", "http://evil.example:%s", nil, false, 403},
+		"almost local":   {"localhost.evil.example:%s", "http://localhost.evil.example:%s", nil, false, 403},
+		"localhost":      {"localhost:%s", "http://localhost:%s", nil, false, 101},
+		"below it":       {"app.localhost:%s", "http://app.localhost:%s", nil, false, 101},
+		"IPv4":           {"127.0.0.1:%s", "http://127.0.0.1:%s", nil, false, 101},
+		"IPv6":           {"[::1]:%s", "http://[::1]:%s", nil, false, 101},
+		"listed":         {"app.example", "https://app.example", []string{"https://app.example"}, false, 101},
+		"all are":        {"app.example", "https://app.example", []string{"*"}, false, 101},
+		"no page":        {"app.example", "", nil, false, 101},
+		"tokens decide":  {"app.example", "https://app.example", nil, true, 101},
+		"another's page": {"localhost:%s", "http://evil.example:%s", nil, false, 403},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := gateway.Options{Anonymous: everything}
+			if tt.guarded {
+				o = gateway.Options{Auth: guarded(t)}
+			}
+			o.AdminListen, o.AllowedOrigins = "127.0.0.1:0", tt.allowed
+			s, _ := serve(t, o)
+			_, port, _ := net.SplitHostPort(s.Addr().String())
+			h := field("Host", strings.ReplaceAll(tt.host, "%s", port))
+			if tt.origin != "" {
+				h.Set("Origin", strings.ReplaceAll(tt.origin, "%s", port))
+			}
+			if _, r := dialRaw(t, "ws://"+s.Addr().String()+"/ws", h); r.StatusCode != tt.want {
+				t.Errorf("%d, want %d", r.StatusCode, tt.want)
+			}
+			want := "0"
+			if tt.want == 403 {
+				want = "1"
+			}
+			if got := metric(t, s, `jetway_connections_refused_total{reason="origin"}`); got != want {
+				t.Errorf("counted %s, want %s", got, want)
+			}
+		})
 	}
 }

@@ -17,7 +17,7 @@ func (s *Server) adminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	s.handleHealth(mux)
-	return mux
+	return s.surface(mux)
 }
 
 // metrics exports the counters of the bridge and of the connections.
@@ -26,6 +26,7 @@ func (s *Server) metrics() prometheus.Collector {
 	m := &metrics{server: s, refused: prometheus.NewDesc("jetway_refused_total", "Requests of clients that were refused, by error code.", []string{"code"}, nil),
 		rejected:        prometheus.NewDesc("jetway_connections_refused_total", "Connections that were not let in, by reason.", []string{"reason"}, nil),
 		limited:         prometheus.NewDesc("jetway_limited_total", "Requests of clients that were refused with rate_limited, by limit.", []string{"limit"}, nil),
+		failed:          prometheus.NewDesc("jetway_connections_failed_total", "WebSocket connections that ended for what their client sent, or did not send, by reason.", []string{"reason"}, nil),
 		unauthenticated: prometheus.NewDesc("jetway_auth_refused_total", "Tokens that were refused, or missing, and sessions that ended for their token, by reason.", []string{"reason"}, nil)}
 	m.gauge("jetway_clients", "Clients connected now.", stats.Clients.Load)
 	m.gauge("jetway_subscriptions", "Subscriptions of connected clients.", stats.Subscriptions.Load)
@@ -66,6 +67,7 @@ type metrics struct {
 	refused  *prometheus.Desc
 	rejected *prometheus.Desc
 	limited  *prometheus.Desc
+	failed   *prometheus.Desc
 
 	unauthenticated *prometheus.Desc
 }
@@ -92,6 +94,7 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	ch <- m.refused
 	ch <- m.rejected
 	ch <- m.limited
+	ch <- m.failed
 	ch <- m.unauthenticated
 }
 
@@ -109,6 +112,9 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	for i, why := range refusals {
 		ch <- prometheus.MustNewConstMetric(m.rejected, prometheus.CounterValue, float64(m.server.refused[i].Load()), string(why))
 	}
+	m.server.wire.EachFailure(func(why string, n uint64) {
+		ch <- prometheus.MustNewConstMetric(m.failed, prometheus.CounterValue, float64(n), why)
+	})
 	for why, n := range m.server.unauthenticated {
 		ch <- prometheus.MustNewConstMetric(m.unauthenticated, prometheus.CounterValue, float64(n.Load()), string(why))
 	}

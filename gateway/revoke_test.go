@@ -132,7 +132,7 @@ func (c *trial) byHandshake(token string) func() bool {
 	return func() bool {
 		ws := <-came
 		defer ws.Close()
-		return answered(c.t, ws, `{"ping":1}`, `{"pong":1}`)
+		return isAnswered(c.t, ws, `{"ping":1}`, `{"pong":1}`)
 	}
 }
 
@@ -166,11 +166,11 @@ func (c *trial) sends(ws *websocket.Conn, text, ping, pong string) func() bool {
 	if err := ws.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
 		c.t.Fatal(err)
 	}
-	return func() bool { return answered(c.t, ws, ping, pong) }
+	return func() bool { return isAnswered(c.t, ws, ping, pong) }
 }
 
-// answered reports whether a ping is, before the connection ends.
-func answered(t *testing.T, ws *websocket.Conn, ping, pong string) bool {
+// isAnswered reports whether a ping is, before the connection ends.
+func isAnswered(t *testing.T, ws *websocket.Conn, ping, pong string) bool {
 	t.Helper()
 	if ws.WriteMessage(websocket.TextMessage, []byte(ping)) != nil {
 		return false

@@ -170,7 +170,9 @@ func (s *Server) serve(l net.Listener, h http.Handler) {
 		ReadTimeout:       s.opts.HandshakeTimeout,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    max(s.opts.MaxHeaderBytes-headerSlop, 1),
-		ErrorLog:          slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
+		// "OPTIONS *" is refused like the others that are of no use.
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
 	}
 	s.http = append(s.http, server)
 	s.serving.Go(func() {
@@ -197,7 +199,7 @@ func (s *Server) handler() http.Handler {
 	}
 	s.handleHealth(mux)
 	s.handlePages(mux)
-	return s.behindProxies(mux)
+	return s.behindProxies(s.ownNames(s.surface(mux)))
 }
 
 // Stop drains: it stops accepting, fails /readyz, tells the clients to come

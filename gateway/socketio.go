@@ -67,6 +67,7 @@ func newStock(s *Server) (*stock, error) {
 	}
 	conn := handler.ConnOptions()
 	conn.ConnectTimeout = o.ConnectTimeout
+	conn.Failed = func(_ *socketio.Conn, err error) { s.opts.Bridge.Stats().Refuse(&bridge.Error{Code: faultOf(err)}) }
 	// What is over MaxMessageBytes alone is read to its end, and refused in its
 	// acknowledgement.
 	conn.MaxBytes = max(s.opts.MaxMessageBytes, o.MaxHTTPBufferSize, engineio.DefaultMaxHTTPBufferSize)
@@ -84,6 +85,17 @@ func newStock(s *Server) (*stock, error) {
 	}
 	st.server = engineio.NewServer(options)
 	return st, nil
+}
+
+// faultOf is the code for what a connection is closed for.
+func faultOf(err error) bridge.Code {
+	switch {
+	case errors.Is(err, socketio.ErrTooBig):
+		return bridge.CodeTooBig
+	case errors.Is(err, socketio.ErrConnectTimeout), errors.Is(err, socketio.ErrSlowAttachments):
+		return bridge.CodeTimeout
+	}
+	return bridge.CodeBadFrame
 }
 
 // start serves what other gateways pass on.

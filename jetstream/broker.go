@@ -230,6 +230,9 @@ func (b *Broker) connected() <-chan struct{} {
 	return b.online
 }
 
+// MaxPayload is the largest message in bytes that NATS takes, headers included.
+func (b *Broker) MaxPayload() int64 { return b.nc.MaxPayload() }
+
 // ClientURL returns the address at which other programs reach the embedded
 // server, empty when it does not listen or when the server is external.
 func (b *Broker) ClientURL() string {

@@ -86,7 +86,7 @@ func newCommitter(b *Broker, s *stream) *committer {
 // Publish implements [bridge.Broker].
 func (b *Broker) Publish(p *bridge.Publication, done func(bridge.Receipt, error)) {
 	size := messageSize(p)
-	if err := b.tooBig(size); err != nil {
+	if err := b.tooBig(size + b.room(p)); err != nil {
 		done(bridge.Receipt{}, err)
 		return
 	}
@@ -103,6 +103,27 @@ func (b *Broker) Publish(p *bridge.Publication, done func(bridge.Receipt, error)
 		return
 	}
 	done(bridge.Receipt{}, nil)
+}
+
+// Room that a message has to leave in what NATS takes, for headers that are
+// added to it. Without it, a message just as large as NATS takes would have the
+// batch that it is in refused, and one job that nobody can do would never
+// become a dead letter.
+const (
+	batchRoom = 128     // the three headers of a batch
+	deadRoom  = 4 << 10 // of a job: those of a dead letter, among them a subject, a user and a reason
+	idRoom    = 128     // of a job: the ID under which it is put back into its queue
+)
+
+// room is how much a message has to leave.
+func (b *Broker) room(p *bridge.Publication) int {
+	switch {
+	case p.Slot < 0:
+		return 0
+	case b.streams[p.Slot] == b.queue:
+		return batchRoom + deadRoom + max(idRoom-idSize(p), 0)
+	}
+	return batchRoom
 }
 
 // tooBig returns an error for a message that NATS does not take.
@@ -145,11 +166,9 @@ func messageSize(p *bridge.Publication) int {
 	for _, f := range p.Head {
 		n += len(f.Name) + len(f.Value) + 4
 	}
-	if p.ID != "" {
-		n += len(p.ID) + 15
-	}
+	n += idSize(p)
 	if p.TTL > 0 {
-		n += 20
+		n += 30
 	}
 	if p.Expect != nil {
 		n += 60
@@ -158,6 +177,14 @@ func messageSize(p *bridge.Publication) int {
 		n += 12 // "NATS/1.0\r\n" and the empty line
 	}
 	return n + len(p.Data)
+}
+
+// idSize is what of a message's size its ID is.
+func idSize(p *bridge.Publication) int {
+	if p.ID == "" {
+		return 0
+	}
+	return len(p.ID) + 15
 }
 
 // enqueue takes an item, or answers at once that there is no room: waiting

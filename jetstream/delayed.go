@@ -77,8 +77,9 @@ func (b *Broker) delay(p *bridge.Publication, done func(bridge.Receipt, error)) 
 	}
 	q := b.scheduled(p)
 	s, size := b.delayed, messageSize(q)
-	// Later it has other headers: those of nats-server, and the mover's ID.
-	if err := b.tooBig(size + len(dueID(s, p.Name)) + dueHeaders); err != nil {
+	// Later it has other headers: those of nats-server, and the mover's ID; and
+	// then it must still have its room in the queue.
+	if err := b.tooBig(size + len(dueID(s, p.Name)) + dueHeaders + b.room(p)); err != nil {
 		done(bridge.Receipt{}, err)
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"github.com/jetway-io/jetway/bridge"
@@ -11,6 +12,9 @@ import (
 
 // Conn is the broker's connection, for tests that act as another NATS client.
 func (b *Broker) Conn() *nats.Conn { return b.nc }
+
+// Server is the embedded NATS server.
+func (b *Broker) Server() *server.Server { return b.srv.srv }
 
 // Mark records the high-water marks now.
 func (b *Broker) Mark() { b.markAll(b.life) }

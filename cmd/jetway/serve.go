@@ -74,6 +74,10 @@ func (m *Main) serve(ctx context.Context, c *config.Config, read func() (*config
 		return errors.Join(err, s.stop())
 	}
 	s.announce(m)
+	if c.OpenToAll() {
+		logger.Warn("DEVELOPMENT MODE: no token is needed, everyone who reaches this address may read and write everything; for anything else configure auth.jwt or auth.callout, or give auth.anonymous a role with fewer rights",
+			"address", s.server.Addr().String())
+	}
 	var hangup <-chan os.Signal
 	if m.Hangup != nil {
 		hangup = m.Hangup()
@@ -106,6 +110,10 @@ func (s *service) start(ctx context.Context) (err error) {
 	defer cancel()
 	if s.broker, err = jetstream.Open(ctx, brokerOptions(s.config, s.logger)); err != nil {
 		return err
+	}
+	if most := s.broker.MaxPayload(); s.config.Limits.MaxMessageBytes > most {
+		s.logger.Warn("limits.max_message_bytes is more than this NATS server takes; larger events are refused with too_big: raise max_payload of the server, or lower the limit",
+			"limit", config.FormatSize(s.config.Limits.MaxMessageBytes), "max_payload", config.FormatSize(most))
 	}
 	s.bridge = bridge.New(s.broker, bridge.Options{
 		Logger:       s.logger,

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,10 +21,10 @@ const maxTTL = 30 * 24 * time.Hour
 
 // tokenFlags are those of "jetway token".
 type tokenFlags struct {
-	user, secret, file string
-	roles              []string
-	grants             bridge.Permissions
-	ttl                time.Duration
+	user, file string
+	roles      []string
+	grants     bridge.Permissions
+	ttl        time.Duration
 }
 
 func newTokenCmd(m *Main) *cobra.Command {
@@ -34,11 +33,12 @@ func newTokenCmd(m *Main) *cobra.Command {
 		Use:   "token --sub USER",
 		Short: "Sign a token for development",
 		Long: `Sign a JSON Web Token for development and tests, with the secret of the
-configuration (auth.jwt.secret, JETWAY_AUTH_JWT_SECRET) or --secret. "iss" and
+configuration: auth.jwt.secret, or better JETWAY_AUTH_JWT_SECRET. "iss" and
 "aud" are what the configuration wants.
 
-It signs with a secret only: where an issuer signs tokens with a private key,
-that key stays with the issuer, which knows who its users are.`,
+It does so only where that secret is all there is. Where the configuration names
+public keys (auth.jwt.public_key_file, .jwks_url), tokens come from their issuer,
+which knows who its users are, and keeps its private key to itself.`,
 		Example: `  JETWAY_AUTH_JWT_SECRET=… jetway token --sub ann --role user
   jetway token --sub ann --pub 'events.chat.>' --sub-filter 'events.>' --ttl 10m
   JETWAY_TOKEN=$(jetway token --sub ann --role user) jetway sub 'events.chat.>'`,
@@ -53,7 +53,6 @@ that key stays with the issuer, which knows who its users are.`,
 	flags.StringArrayVar(&f.grants.Sub, "sub-filter", nil, "a filter that may be subscribed to; may be repeated")
 	flags.StringArrayVar(&f.grants.Work, "work", nil, "queues that may be worked on; may be repeated")
 	flags.StringArrayVar(&f.grants.Req, "req", nil, "a filter that requests may be sent to; may be repeated")
-	flags.StringVar(&f.secret, "secret", "", "the secret, instead of the configuration's")
 	flags.StringVar(&f.file, "config", "", `file to read (default "jetway.yaml" if it is in the working directory)`)
 	flags.SortFlags = false
 	return cmd
@@ -66,17 +65,14 @@ func (m *Main) token(cmd *cobra.Command, f tokenFlags) error {
 		return usagef(cmd, "--sub is missing: name the user")
 	case f.ttl < time.Second || f.ttl > maxTTL:
 		return usagef(cmd, "--ttl %v is not between 1s and 720h", f.ttl)
-	case strings.Contains(f.secret, "-----BEGIN"):
-		return usagef(cmd, "--secret is a key in PEM: tokens of an issuer with a private key are signed by the issuer")
 	}
 	c, err := m.tokenConfig(cmd, f.file)
 	if err != nil {
 		return err
 	}
-	if f.secret == "" {
-		if f.secret, err = secretOf(c); err != nil {
-			return err
-		}
+	secret, err := secretOf(c)
+	if err != nil {
+		return err
 	}
 	for _, role := range f.roles {
 		if _, ok := c.Roles[role]; !ok {
@@ -84,7 +80,7 @@ func (m *Main) token(cmd *cobra.Command, f tokenFlags) error {
 		}
 	}
 	raw, err := token.Sign(token.SignOptions{
-		Secret: []byte(f.secret), User: f.user, Roles: slices.Clone(f.roles), Grants: f.grants,
+		Secret: []byte(secret), User: f.user, Roles: slices.Clone(f.roles), Grants: f.grants,
 		Issuer: c.Auth.JWT.Issuer, Audience: c.Auth.JWT.Audience, Issued: time.Now(), Expires: time.Now().Add(f.ttl),
 	})
 	if err != nil {
@@ -104,14 +100,14 @@ func (m *Main) tokenConfig(cmd *cobra.Command, file string) (*config.Config, err
 	return config.Load(config.Source{File: file, Env: m.Env})
 }
 
-// secretOf is the secret that tokens are signed with.
+// secretOf is the secret that tokens are signed with in development.
 func secretOf(c *config.Config) (string, error) {
 	j := c.Auth.JWT
 	switch {
-	case j.Secret != "":
-		return j.Secret, nil
 	case j.PublicKeyFile != "" || j.JWKSURL != "":
-		return "", errors.New("tokens of this configuration are signed by their issuer: get one there, or configure auth.jwt.secret for development")
+		return "", errors.New("this is not a configuration for development: its tokens are signed by an issuer (auth.jwt.public_key_file, .jwks_url); get one there")
+	case j.Secret == "":
+		return "", errors.New("there is no secret to sign with: set auth.jwt.secret or JETWAY_AUTH_JWT_SECRET, for the gateway too")
 	}
-	return "", errors.New("there is no secret to sign with: set auth.jwt.secret or JETWAY_AUTH_JWT_SECRET, for the gateway too, or give --secret")
+	return j.Secret, nil
 }

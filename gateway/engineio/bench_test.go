@@ -3,7 +3,6 @@ package engineio_test
 import (
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -11,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/jetway-io/jetway/gateway/engineio"
+	"github.com/jetway-io/jetway/internal/rawws"
 )
 
 // BenchmarkIdlePolling1000 tells what a session on polling costs between two
@@ -31,12 +31,12 @@ func BenchmarkIdlePolling1000(b *testing.B) {
 // what the kernel and net/http hold, and with the pipe of the benchmark.
 func BenchmarkIdleWebSocket1000(b *testing.B) {
 	benchmarkIdle(b, func(b *testing.B, server *engineio.Server) {
-		l := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+		l := rawws.Listen()
 		hs := &http.Server{Handler: server}
 		go func() { _ = hs.Serve(l) }() // until it is closed
 		b.Cleanup(func() { _ = hs.Close() })
 		for range idleSessions {
-			nc, err := l.dial()
+			nc, err := l.Dial()
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -122,7 +122,7 @@ func TestE01BadRequest(t *testing.T) {
 
 // raw sends a request as it is, and returns the status of the answer.
 func (s *site) raw(request string) int {
-	nc, err := s.pipes.dial()
+	nc, err := s.pipes.Dial()
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -187,7 +187,7 @@ func TestPostTooLate(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, new(recorder), engineio.Options{}, func(t *testing.T, s *site) {
 				sid := s.open()
-				nc, err := s.pipes.dial()
+				nc, err := s.pipes.Dial()
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -566,7 +566,7 @@ func TestW10SlowPoll(t *testing.T) {
 		for _, stops := range []bool{false, true} {
 			sid := s.open()
 			_ = s.rec.last().Send([]byte(long(size)), false)
-			nc, err := s.pipes.dial()
+			nc, err := s.pipes.Dial()
 			if err != nil {
 				t.Fatal(err)
 			}

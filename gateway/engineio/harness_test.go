@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -18,6 +17,7 @@ import (
 	"time"
 
 	"github.com/jetway-io/jetway/gateway/engineio"
+	"github.com/jetway-io/jetway/internal/rawws"
 )
 
 // recorder notes the calls of a Handler, and does what a test wants of it.
@@ -83,45 +83,12 @@ func echo(t *testing.T) *recorder {
 	}}
 }
 
-// pipes is a listener whose connections are net.Pipes, for synctest bubbles.
-type pipes struct {
-	conns chan net.Conn
-	done  chan struct{}
-	once  sync.Once
-}
-
-func (l *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *pipes) Close() error {
-	l.once.Do(func() { close(l.done) })
-	return nil
-}
-
-func (l *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
-
-func (l *pipes) dial() (net.Conn, error) {
-	client, server := net.Pipe()
-	select {
-	case l.conns <- server:
-		return client, nil
-	case <-l.done:
-		return nil, net.ErrClosed
-	}
-}
-
 // site is a server and its HTTP client, in a bubble.
 type site struct {
 	t      *testing.T
 	rec    *recorder
 	server *engineio.Server
-	pipes  *pipes
+	pipes  *rawws.Listener
 	client *http.Client
 }
 
@@ -132,7 +99,7 @@ func bubble(t *testing.T, rec *recorder, o engineio.Options, test func(*testing.
 		if rec != nil {
 			o.Handler = rec
 		}
-		s := &site{t: t, rec: rec, server: engineio.NewServer(o), pipes: &pipes{conns: make(chan net.Conn), done: make(chan struct{})}}
+		s := &site{t: t, rec: rec, server: engineio.NewServer(o), pipes: rawws.Listen()}
 		s.serve(s.server)
 		test(t, s)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -145,7 +112,7 @@ func bubble(t *testing.T, rec *recorder, o engineio.Options, test func(*testing.
 
 func (s *site) serve(h http.Handler) {
 	transport := &http.Transport{
-		DialContext:        func(context.Context, string, string) (net.Conn, error) { return s.pipes.dial() },
+		DialContext:        func(context.Context, string, string) (net.Conn, error) { return s.pipes.Dial() },
 		DisableCompression: true,
 	}
 	s.client = &http.Client{Transport: transport}
@@ -269,7 +236,7 @@ const upgradeHeader = "Host: jetway.test\r\nConnection: Upgrade\r\nUpgrade: webs
 // handshake sends the handshake of a WebSocket and returns the answer to it.
 func (s *site) handshake(query, header string) (net.Conn, *bufio.Reader, *http.Response) {
 	s.t.Helper()
-	nc, err := s.pipes.dial()
+	nc, err := s.pipes.Dial()
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -314,40 +281,15 @@ func (c *client) read(br *bufio.Reader) {
 	}
 }
 
+// readFrame reads what a server has sent, which must be right in every detail.
 func readFrame(r io.Reader) (frame, error) {
-	var h [8]byte
-	if _, err := io.ReadFull(r, h[:2]); err != nil {
-		return frame{}, err
-	}
-	op, n := h[0], uint64(h[1])
-	if op&0xF0 != 0x80 || n > 127 {
-		return frame{}, errors.New("not a whole, unmasked frame")
-	}
-	switch n {
-	case 126:
-		_, _ = io.ReadFull(r, h[:2])
-		n = uint64(binary.BigEndian.Uint16(h[:]))
-	case 127:
-		_, _ = io.ReadFull(r, h[:8])
-		n = binary.BigEndian.Uint64(h[:])
-	}
-	payload := make([]byte, n)
-	_, err := io.ReadFull(r, payload)
-	return frame{op & 0x0F, string(payload)}, err
+	f, err := (&rawws.Reader{R: r}).Next()
+	return frame{byte(f.Op), string(f.Payload)}, err
 }
 
-// masked is a client's frame, with a masking key of zeros.
+// masked is a client's frame; above the opcode are the reserved bits.
 func masked(op byte, payload string) []byte {
-	b := []byte{0x80 | op}
-	switch n := len(payload); {
-	case n < 126:
-		b = append(b, 0x80|byte(n))
-	case n < 1<<16:
-		b = binary.BigEndian.AppendUint16(append(b, 0x80|126), uint16(n))
-	default:
-		b = binary.BigEndian.AppendUint64(append(b, 0x80|127), uint64(n))
-	}
-	return append(append(b, 0, 0, 0, 0), payload...)
+	return rawws.Bytes(rawws.Frame{Op: rawws.Op(op & 0xF), RSV: op >> 4, Payload: []byte(payload)})
 }
 
 // send sends frames; that the server has closed is seen by want.

@@ -20,6 +20,7 @@ import (
 	"github.com/jetway-io/jetway/gateway/native"
 	"github.com/jetway-io/jetway/gateway/native/client"
 	"github.com/jetway-io/jetway/gateway/websock"
+	"github.com/jetway-io/jetway/internal/rawws"
 )
 
 // site is a gateway's bridge with one way in, over pipes: it works on fake time.
@@ -83,7 +84,23 @@ func (s *site) counted() []auth.Reason {
 // connect lets one client in as who it is said to be; nil is nobody yet.
 func (s *site) connect(who *auth.Identity) *client.Client {
 	s.t.Helper()
-	here, there := net.Pipe()
+	here := s.serve(who)
+	c, err := client.Dial(s.t.Context(), "ws://gateway/ws", client.Options{Raw: true, Timeout: time.Hour,
+		Dial: func(context.Context, string, string) (net.Conn, error) { return here, nil }})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { c.Close() })
+	if hi := next(s.t, c); !strings.HasPrefix(hi, `{"hi":"jetway/1",`) {
+		s.t.Fatalf("the first frame is %s", hi)
+	}
+	return c
+}
+
+// serve waits for a handshake on a connection, of which it returns the client's
+// end.
+func (s *site) serve(who *auth.Identity) net.Conn {
+	here, there := rawws.Pipe()
 	o := s.opts
 	o.Identity = who
 	s.sessions.Go(func() {
@@ -99,16 +116,7 @@ func (s *site) connect(who *auth.Identity) *client.Client {
 		}
 		native.New(conn, o).Run()
 	})
-	c, err := client.Dial(s.t.Context(), "ws://gateway/ws", client.Options{Raw: true, Timeout: time.Hour,
-		Dial: func(context.Context, string, string) (net.Conn, error) { return here, nil }})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() { c.Close() })
-	if hi := next(s.t, c); !strings.HasPrefix(hi, `{"hi":"jetway/1",`) {
-		s.t.Fatalf("the first frame is %s", hi)
-	}
-	return c
+	return here
 }
 
 type hijackable struct {

@@ -15,48 +15,18 @@ import (
 
 	"github.com/jetway-io/jetway/gateway/engineio"
 	"github.com/jetway-io/jetway/gateway/socketio"
+	"github.com/jetway-io/jetway/internal/rawws"
 )
-
-// pipes is a listener whose connections are net.Pipes, for synctest bubbles.
-type pipes struct {
-	conns chan net.Conn
-	done  chan struct{}
-	once  sync.Once
-}
-
-func (l *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *pipes) Close() error {
-	l.once.Do(func() { close(l.done) })
-	return nil
-}
-
-func (l *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
-
-func (l *pipes) dial(context.Context, string, string) (net.Conn, error) {
-	client, server := net.Pipe()
-	select {
-	case l.conns <- server:
-		return client, nil
-	case <-l.done:
-		return nil, net.ErrClosed
-	}
-}
 
 // site is a server, in a bubble.
 type site struct {
 	t      *testing.T
 	engine *engineio.Server
-	pipes  *pipes
+	pipes  *rawws.Listener
 	http   *http.Client
 }
+
+func (s *site) connect(context.Context, string, string) (net.Conn, error) { return s.pipes.Dial() }
 
 // timings are those of the protocols' test suites.
 var timings = engineio.Options{PingInterval: 300 * time.Millisecond, PingTimeout: 200 * time.Millisecond}
@@ -66,8 +36,8 @@ func serve(t *testing.T, h engineio.Handler, o engineio.Options, test func(*test
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		o.Handler = h
-		s := &site{t: t, engine: engineio.NewServer(o), pipes: &pipes{conns: make(chan net.Conn), done: make(chan struct{})}}
-		transport := &http.Transport{DialContext: s.pipes.dial}
+		s := &site{t: t, engine: engineio.NewServer(o), pipes: rawws.Listen()}
+		transport := &http.Transport{DialContext: s.connect}
 		s.http = &http.Client{Transport: transport}
 		server := &http.Server{Handler: s.engine}
 		var served sync.WaitGroup
@@ -105,7 +75,7 @@ const closed = "(closed)"
 // pings.
 func (s *site) dial(pings bool) *client {
 	s.t.Helper()
-	d := websocket.Dialer{NetDialContext: s.pipes.dial}
+	d := websocket.Dialer{NetDialContext: s.connect}
 	ws, _, err := d.Dial("ws://jetway.test/socket.io/?EIO=4&transport=websocket", nil)
 	if err != nil {
 		s.t.Fatal(err)

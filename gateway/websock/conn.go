@@ -51,15 +51,25 @@ type Conn struct {
 // When it fails it has answered the request, or closed the connection.
 func Upgrade(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 	o = o.withDefaults()
+	extensions, err := agree(r.Header)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return nil, err
+	}
 	u := websocket.Upgrader{
 		Subprotocols:      o.Subprotocols,
 		CheckOrigin:       o.CheckOrigin,
 		HandshakeTimeout:  o.HandshakeTimeout,
 		ReadBufferSize:    1, // of what reads nothing: gorilla takes the least it can
 		WriteBufferPool:   noBuffers{},
-		EnableCompression: true,
+		EnableCompression: extensions != "",
 	}
-	h := &handshake{ResponseWriter: w}
+	if extensions != "" { // gorilla is to find no other offer
+		r = r.WithContext(r.Context())
+		r.Header = r.Header.Clone()
+		r.Header[extensionsField] = []string{deflateToken}
+	}
+	h := &handshake{ResponseWriter: w, extensions: extensions}
 	ws, err := u.Upgrade(h, r, o.Header)
 	if err != nil {
 		return nil, fmt.Errorf("websock: %w", err)
@@ -67,7 +77,7 @@ func Upgrade(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 	c := &Conn{
 		nc:             h.conn,
 		subprotocol:    ws.Subprotocol(),
-		deflate:        h.deflate,
+		deflate:        extensions != "",
 		limit:          o.MaxMessageBytes,
 		messageTimeout: o.MessageTimeout,
 		idleTimeout:    o.IdleTimeout,
@@ -79,11 +89,11 @@ func Upgrade(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 	return c, nil
 }
 
-// handshake gives gorilla the connection, and sees what it answers.
+// handshake gives gorilla the connection.
 type handshake struct {
 	http.ResponseWriter
-	conn    net.Conn
-	deflate bool // the answer accepts permessage-deflate
+	extensions string // the answer to what the client offered
+	conn       net.Conn
 }
 
 // Hijack implements [http.Hijacker].
@@ -93,19 +103,22 @@ func (h *handshake) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	h.conn = nc
-	return answering{nc, h}, rw, nil
+	return answering{nc, h.extensions}, rw, nil
 }
 
-// answering is the connection during the handshake.
+// answering is the connection as gorilla sees it.
 type answering struct {
 	net.Conn
-	to *handshake
+	extensions string
 }
 
-// Write passes the answer on.
+// Write passes the answer on, with our own to the extensions.
 func (a answering) Write(p []byte) (int, error) {
-	a.to.deflate = a.to.deflate || bytes.Contains(p, []byte("\r\nSec-WebSocket-Extensions: permessage-deflate"))
-	return a.Conn.Write(p)
+	answer := bytes.Replace(p, []byte(deflateAnswer), []byte(a.extensions), 1)
+	if _, err := a.Conn.Write(answer); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // noBuffers keeps gorilla from allocating a write buffer that it never needs.

@@ -21,7 +21,7 @@
 //
 // Caveats: the connection does not end with the request's context; whoever
 // upgrades it must close it. http.Server.Shutdown does not know it.
-// Permessage-deflate is accepted from clients that offer it, without context
-// takeover, and never used for sending: compressing per client would undo
-// that an event is encoded once for all of them.
+// Permessage-deflate is accepted from clients that offer it as RFC 7692 wants,
+// without context takeover, and never used for sending: compressing per client
+// would undo that an event is encoded once for all of them.
 package websock

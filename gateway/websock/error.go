@@ -27,6 +27,18 @@ var (
 	ErrSlowMessage = errors.New("websock: message not finished in time")
 )
 
+// failures are the errors of a client's making, and what metrics call them.
+var failures = [...]struct {
+	err    error
+	reason string
+}{
+	{ErrTooBig, "too_big"},
+	{ErrProtocol, "protocol"},
+	{ErrInvalidData, "invalid_data"},
+	{ErrSlowMessage, "slow_message"},
+	{ErrIdle, "silent"},
+}
+
 // PeerClosed is returned by [Conn.ReadMessage] when the client has sent a
 // close frame. It wants one back (RFC 6455 section 5.5.1), with this code.
 type PeerClosed struct {

@@ -1,6 +1,7 @@
 package websock
 
 import (
+	"errors"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -57,16 +58,36 @@ type Options struct {
 	// 10s.
 	HandshakeTimeout time.Duration
 
-	// Stats counts what is written; many connections may share one. Nil means
+	// Stats counts what is written, and failures; many connections may share one. Nil means
 	// that nobody wants to know.
 	Stats *Stats
 }
 
-// Stats counts what connections have written. Safe for concurrent use.
+// Stats counts what connections have written, and how they have failed. Safe for
+// concurrent use.
 type Stats struct {
 	Frames atomic.Uint64 // WebSocket frames
 	Writes atomic.Uint64 // calls of the connection's Write or writev
 	Bytes  atomic.Uint64
+
+	failed [len(failures)]atomic.Uint64
+}
+
+// EachFailure calls f for each way in which a client can make its connection
+// end, with how many have.
+func (s *Stats) EachFailure(f func(reason string, n uint64)) {
+	for i := range failures {
+		f(failures[i].reason, s.failed[i].Load())
+	}
+}
+
+// count notes what ended a connection's reading.
+func (s *Stats) count(err error) {
+	for i := range failures {
+		if errors.Is(err, failures[i].err) {
+			s.failed[i].Add(1)
+		}
+	}
 }
 
 // withDefaults returns the options with every number filled in.

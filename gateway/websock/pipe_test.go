@@ -3,7 +3,6 @@ package websock_test
 import (
 	"bufio"
 	"bytes"
-	"encoding/binary"
 	"io"
 	"net"
 	"net/http"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/gateway/websock"
+	"github.com/jetway-io/jetway/internal/rawws"
 )
 
 // hijackable is a ResponseWriter over one end of a pipe.
@@ -64,28 +64,17 @@ func offerDeflate(r *http.Request) { r.Header.Set("Sec-WebSocket-Extensions", "p
 
 // frame is one masked client frame; b0 is FIN, RSV and opcode.
 func frame(b0 byte, payload []byte) []byte {
-	return append(header(b0, uint64(len(payload))), payload...)
+	return rawws.Bytes(rawws.Frame{Op: rawws.Op(b0 & 0xF), RSV: b0 >> 4 & 7, More: b0&0x80 == 0, Payload: payload})
 }
 
-// header is a client's, with a masking key of zeros, which changes nothing.
+// header is a frame's without its payload.
 func header(b0 byte, n uint64) []byte {
-	b := []byte{b0}
-	switch {
-	case n < 126:
-		b = append(b, 0x80|byte(n))
-	case n < 1<<16:
-		b = binary.BigEndian.AppendUint16(append(b, 0x80|126), uint16(n))
-	default:
-		b = binary.BigEndian.AppendUint64(append(b, 0x80|127), n)
-	}
-	return append(b, 0, 0, 0, 0)
+	return rawws.Bytes(rawws.Frame{Op: rawws.Op(b0 & 0xF), RSV: b0 >> 4 & 7, More: b0&0x80 == 0, Length: n})
 }
 
 func text(s string) []byte { return frame(0x81, []byte(s)) }
 
-func closing(code uint16, reason string) []byte {
-	return frame(0x88, append(binary.BigEndian.AppendUint16(nil, code), reason...))
-}
+func closing(code uint16, reason string) []byte { return rawws.Bytes(rawws.Close(code, reason)) }
 
 // send writes parts on its own goroutine; the reader may stop before the end.
 func send(client net.Conn, parts ...[]byte) {

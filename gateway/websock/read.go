@@ -51,6 +51,7 @@ func (c *Conn) ReadMessage(dst []byte) (msg []byte, text bool, err error) {
 	if err != nil {
 		msg, text = nil, false
 		c.readErr = classify(err, c.msg.open)
+		c.stats.count(c.readErr)
 		c.in.release()
 	}
 	c.msg.free()
@@ -71,6 +72,9 @@ func (c *Conn) readFrame(dst []byte) (msg []byte, done bool, err error) {
 		return nil, false, err
 	}
 	h := parseHeader(b)
+	if !h.shortest {
+		return nil, false, fmt.Errorf("%w: a length of %d in too many bytes", ErrProtocol, h.length)
+	}
 	c.in.skip(n)
 	c.pace.Wait()
 	if h.control() {

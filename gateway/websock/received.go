@@ -25,6 +25,7 @@ type receivedHeader struct {
 	fin        bool
 	compressed bool
 	length     uint64
+	shortest   bool // the length is in no more bytes than it needs
 	key        maskingKey
 }
 
@@ -72,12 +73,14 @@ func checkHeader(b []byte, compression, open bool) error {
 
 // parseHeader reads a whole header that checkHeader has passed.
 func parseHeader(b []byte) (h receivedHeader) {
-	h.op, h.fin, h.compressed = Op(b[0]&opcodeBits), b[0]&finBit != 0, b[0]&rsv1Bit != 0
+	h.op, h.fin, h.compressed, h.shortest = Op(b[0]&opcodeBits), b[0]&finBit != 0, b[0]&rsv1Bit != 0, true
 	switch n := b[1] & lengthBits; n {
 	case 126:
 		h.length = uint64(binary.BigEndian.Uint16(b[2:]))
+		h.shortest = h.length > 125
 	case 127:
 		h.length = binary.BigEndian.Uint64(b[2:])
+		h.shortest = h.length > 0xFFFF
 	default:
 		h.length = uint64(n)
 	}

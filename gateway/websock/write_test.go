@@ -136,44 +136,8 @@ func TestWriteManyFramesAtOnce(t *testing.T) {
 	}
 }
 
-// W14: one reads, one writes, one closes, all at once.
-func TestConcurrently(t *testing.T) {
-	s, conns := server(t, websock.Options{}, (*httptest.Server).Start)
-	ws, c := dial(t, s, conns)
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for ws.WriteMessage(websocket.TextMessage, []byte("up")) == nil && ws.WriteMessage(websocket.PingMessage, nil) == nil {
-		}
-	})
-	wg.Go(func() {
-		for {
-			if _, _, err := ws.ReadMessage(); err != nil {
-				return
-			}
-		}
-	})
-	wg.Go(func() {
-		for n := 0; ; n++ {
-			out := output(func(o *bridge.Output) { websock.AppendText(o, []byte("down")); c.AppendPong(o) })
-			if n == 1000 {
-				c.Close()
-			}
-			if c.Write(out) != nil {
-				return
-			}
-		}
-	})
-	for {
-		if _, _, err := c.ReadMessage(nil); err != nil {
-			break
-		}
-	}
-	ws.Close()
-	wg.Wait()
-}
-
 // W09: a flood of pings is answered by one pong, the newest.
-func TestPingFlood(t *testing.T) {
+func TestW09PingFlood(t *testing.T) {
 	client, c := upgraded(t, websock.Options{}, nil)
 	calls := 0
 	c.OnPing(func() { calls++ })
@@ -195,7 +159,7 @@ func TestPingFlood(t *testing.T) {
 }
 
 // W10: a client that does not read is given up after the write timeout.
-func TestWriteTimeout(t *testing.T) {
+func TestW10WriteTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, c := upgraded(t, websock.Options{WriteTimeout: 20 * time.Second}, nil)
 		start := time.Now()
@@ -295,6 +259,10 @@ func TestFinishIsBounded(t *testing.T) {
 	})
 }
 
+func extensions(lines ...string) func(*http.Request) {
+	return func(r *http.Request) { r.Header["Sec-Websocket-Extensions"] = lines }
+}
+
 func TestUpgradeRefuses(t *testing.T) {
 	tests := map[string]struct {
 		change func(*http.Request)
@@ -304,6 +272,17 @@ func TestUpgradeRefuses(t *testing.T) {
 		"not a handshake": {func(r *http.Request) { r.Header.Del("Upgrade") }, http.StatusBadRequest},
 		"old version":     {func(r *http.Request) { r.Header.Set("Sec-WebSocket-Version", "8") }, http.StatusBadRequest},
 		"POST":            {func(r *http.Request) { r.Method = "POST" }, http.StatusMethodNotAllowed},
+
+		// RFC 6455 section 9.1: what is no list of extensions fails the handshake.
+		"extensions, no name":          {extensions("; x"), http.StatusBadRequest},
+		"extensions, no parameter":     {extensions("permessage-deflate;"), http.StatusBadRequest},
+		"extensions, no value":         {extensions("permessage-deflate; client_max_window_bits="), http.StatusBadRequest},
+		"extensions, two words":        {extensions("permessage deflate"), http.StatusBadRequest},
+		"extensions, open quotes":      {extensions(`permessage-deflate; client_max_window_bits="9`), http.StatusBadRequest},
+		"extensions, escaped end":      {extensions(`x; y="\`), http.StatusBadRequest},
+		"extensions, after the quotes": {extensions(`x; y="1"2`), http.StatusBadRequest},
+		"extensions, bad after good":   {extensions("permessage-deflate, ="), http.StatusBadRequest},
+		"extensions, in a second line": {extensions("permessage-deflate", "="), http.StatusBadRequest},
 	}
 	for name, tt := range tests {
 		r, w := request(), httptest.NewRecorder()
