@@ -69,3 +69,16 @@ func (c Code) MayReconnect() bool {
 	e, ok := closeCodes[c]
 	return !ok || e.reconnect
 }
+
+// mayArrive reports whether a client may send the code: those that RFC 6455
+// (section 7.4.1) and IANA's register know, except those that only stand for
+// the lack of one, and those that are free for libraries and applications.
+func (c Code) mayArrive() bool {
+	switch {
+	case c == 1004, c == CodeNoStatus, c == CodeAbnormal:
+		return false
+	case c >= CodeNormal && c <= 1014, c >= 3000 && c <= 4999:
+		return true
+	}
+	return false
+}

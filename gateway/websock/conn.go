@@ -2,6 +2,7 @@ package websock
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -15,10 +16,6 @@ import (
 	"github.com/jetway-io/jetway/gateway/quota"
 )
 
-// readBufferBytes is what every idle connection holds. Messages of chats and
-// forms fit, and larger ones only take more than one read.
-const readBufferBytes = 1 << 10
-
 // drainBytes bounds what [Conn.Finish] reads from a client that goes on
 // sending.
 const drainBytes = 4 << 20
@@ -28,9 +25,9 @@ const drainBytes = 4 << 20
 // Close and RemoteAddr by any at any time.
 type Conn struct {
 	// Static after construction.
-	ws             *websocket.Conn
-	wire           *wire
-	limit          int
+	nc             net.Conn
+	subprotocol    string
+	deflate        bool // permessage-deflate is agreed on
 	messageTimeout time.Duration
 	idleTimeout    time.Duration
 	writeTimeout   time.Duration
@@ -38,9 +35,11 @@ type Conn struct {
 	pace           *quota.Pace // of the reading goroutine; nil without a bound
 
 	// Owned by the reading goroutine.
-	onPing    func()
-	inMessage bool
-	readErr   error
+	limit   int
+	onPing  func()
+	in      input
+	msg     message
+	readErr error
 
 	mu   sync.Mutex // guards what follows
 	pong string     // the payload of the newest ping
@@ -61,7 +60,7 @@ func Upgrade(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 		Subprotocols:      o.Subprotocols,
 		CheckOrigin:       o.CheckOrigin,
 		HandshakeTimeout:  o.HandshakeTimeout,
-		ReadBufferSize:    readBufferBytes,
+		ReadBufferSize:    1, // of what reads nothing: gorilla takes the least it can
 		WriteBufferPool:   noBuffers{},
 		EnableCompression: extensions != "",
 	}
@@ -70,43 +69,56 @@ func Upgrade(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 		r.Header = r.Header.Clone()
 		r.Header[extensionsField] = []string{deflateToken}
 	}
-	h := &hijacker{ResponseWriter: w, extensions: extensions}
+	h := &handshake{ResponseWriter: w, extensions: extensions}
 	ws, err := u.Upgrade(h, r, o.Header)
 	if err != nil {
 		return nil, fmt.Errorf("websock: %w", err)
 	}
-	h.wire.established = true
 	c := &Conn{
-		ws:             ws,
-		wire:           h.wire,
+		nc:             h.conn,
+		subprotocol:    ws.Subprotocol(),
+		deflate:        extensions != "",
+		limit:          o.MaxMessageBytes,
 		messageTimeout: o.MessageTimeout,
 		idleTimeout:    o.IdleTimeout,
 		writeTimeout:   o.WriteTimeout,
 		stats:          o.Stats,
 		pace:           quota.NewPace(o.MaxRate),
 	}
-	c.SetMaxMessageBytes(o.MaxMessageBytes)
-	ws.SetPingHandler(c.handlePing)
-	ws.SetPongHandler(c.handlePong)
-	ws.SetCloseHandler(func(int, string) error { return nil }) // answered by whoever reads
+	c.in.init(c.nc)
 	return c, nil
 }
 
-// hijacker gives gorilla the connection wrapped in a wire.
-type hijacker struct {
+// handshake gives gorilla the connection.
+type handshake struct {
 	http.ResponseWriter
-	extensions string
-	wire       *wire
+	extensions string // the answer to what the client offered
+	conn       net.Conn
 }
 
 // Hijack implements [http.Hijacker].
-func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+func (h *handshake) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	nc, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
 	if err != nil {
 		return nil, nil, err
 	}
-	h.wire = &wire{Conn: nc, extensions: h.extensions}
-	return h.wire, rw, nil
+	h.conn = nc
+	return answering{nc, h.extensions}, rw, nil
+}
+
+// answering is the connection as gorilla sees it.
+type answering struct {
+	net.Conn
+	extensions string
+}
+
+// Write passes the answer on, with our own to the extensions.
+func (a answering) Write(p []byte) (int, error) {
+	answer := bytes.Replace(p, []byte(deflateAnswer), []byte(a.extensions), 1)
+	if _, err := a.Conn.Write(answer); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // noBuffers keeps gorilla from allocating a write buffer that it never needs.
@@ -134,9 +146,8 @@ func (c *Conn) AppendPong(out *bridge.Output) bool {
 	return owes
 }
 
-func (c *Conn) handlePing(payload string) error {
-	c.pace.Wait()
-	c.alive()
+// owe notes that a ping wants its pong.
+func (c *Conn) owe(payload string) {
 	c.mu.Lock()
 	owed := c.owes
 	c.pong, c.owes = payload, true
@@ -144,43 +155,23 @@ func (c *Conn) handlePing(payload string) error {
 	if !owed && c.onPing != nil {
 		c.onPing()
 	}
-	return nil
-}
-
-func (c *Conn) handlePong(string) error {
-	c.pace.Wait()
-	c.alive()
-	return nil
-}
-
-// alive starts the idle timeout anew, unless a message is being read: then
-// pings and pongs must not keep an unfinished message alive.
-func (c *Conn) alive() {
-	if !c.inMessage {
-		c.setReadDeadline(c.idleTimeout)
-	}
-}
-
-// setReadDeadline cannot fail in a way that the next read would not show.
-func (c *Conn) setReadDeadline(d time.Duration) {
-	_ = c.wire.SetReadDeadline(time.Now().Add(d))
 }
 
 // Subprotocol returns the sub-protocol agreed on, "" for none.
-func (c *Conn) Subprotocol() string { return c.ws.Subprotocol() }
+func (c *Conn) Subprotocol() string { return c.subprotocol }
 
 // RemoteAddr returns the address of the other end of the TCP connection.
-func (c *Conn) RemoteAddr() net.Addr { return c.wire.RemoteAddr() }
+func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
 
 // Close drops the connection without a word, and without waiting: reads and
 // writes in progress fail with [net.ErrClosed].
 func (c *Conn) Close() error {
-	if t, ok := c.wire.Conn.(*tls.Conn); ok {
+	if t, ok := c.nc.(*tls.Conn); ok {
 		// tls.Conn.Close first writes an alert, for up to 5s when the client
 		// does not read. The close frame has said as much already.
 		return t.NetConn().Close()
 	}
-	return c.wire.Conn.Close()
+	return c.nc.Close()
 }
 
 // Finish ends the connection after a close frame has been written: it says
@@ -189,19 +180,14 @@ func (c *Conn) Close() error {
 // the connection, and the client might never see the frames before it (RFC
 // 6455 section 7.1.1). It takes the place of ReadMessage.
 func (c *Conn) Finish(d time.Duration) error {
-	if h, ok := c.wire.Conn.(interface{ CloseWrite() error }); ok {
+	if h, ok := c.nc.(interface{ CloseWrite() error }); ok {
 		_ = h.CloseWrite() // if it fails the connection is gone
 	}
 	c.setReadDeadline(d)
-	_, _ = io.CopyN(io.Discard, c.wire.Conn, drainBytes) // likewise
+	_, _ = io.CopyN(io.Discard, c.nc, drainBytes) // likewise
 	return c.Close()
 }
 
 // SetMaxMessageBytes changes the limit from the next message on. It is for the
 // goroutine that reads.
-func (c *Conn) SetMaxMessageBytes(n int) {
-	c.limit = n
-	// Compressed, a message may be a little larger than it is: deflate adds 5
-	// bytes for every 64 KiB that it cannot compress.
-	c.ws.SetReadLimit(int64(n) + int64(n)/1000 + 64)
-}
+func (c *Conn) SetMaxMessageBytes(n int) { c.limit = n }

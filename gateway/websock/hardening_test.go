@@ -257,6 +257,7 @@ func TestW07BadStream(t *testing.T) {
 		"length of a block":   "\x00\x05\x00\x00\x00Hello",
 		"bad codes":           "\x04\xff\xff\xff\xff\xff",
 		"cut off in a block":  "\x00\xff\x00\x00\xffHello",
+		"after the last one":  "\xf3\x48\xcd\xc9\xc9\x07\x00\x00\xf3",
 	} {
 		t.Run(name, func(t *testing.T) {
 			refuses(t, offerDeflate, refusal{frame(0xC2, []byte(p)), websock.ErrInvalidData, 1007})

@@ -40,9 +40,9 @@ type Options struct {
 	// dripped, or never finished. Default 30s.
 	MessageTimeout time.Duration
 
-	// MaxRate is how many messages, pings and pongs are read a second, in bursts
-	// of one second; further ones have to wait, and the client with them. 0, the
-	// default, and negative: all.
+	// MaxRate is how many frames are read a second, in bursts of one second;
+	// further ones have to wait, and the client with them. 0, the default, and
+	// negative: all.
 	MaxRate float64
 
 	// IdleTimeout is how long a client may say nothing at all; every frame,

@@ -61,8 +61,9 @@ func deflate(p []byte) []byte {
 
 func TestReadCompressed(t *testing.T) {
 	client, c := upgraded(t, websock.Options{}, offerDeflate)
-	send(client, frame(0xC1, deflate([]byte("hello"))), text("plain"))
-	for _, want := range []string{"hello", "plain"} {
+	last := "\xf3\x48\xcd\xc9\xc9\x07\x00\x00" // RFC 7692 section 7.2.3.4
+	send(client, frame(0xC1, deflate([]byte("hello"))), text("plain"), frame(0xC1, []byte(last)))
+	for _, want := range []string{"hello", "plain", "Hello"} {
 		if msg, text, err := c.ReadMessage(nil); string(msg) != want || !text || err != nil {
 			t.Fatalf("got %q, %v", msg, err)
 		}

@@ -48,7 +48,7 @@ var (
 )
 
 func (c *Conn) writeAll(v *vector) error {
-	if _, ok := c.wire.Conn.(syscall.Conn); ok { // a *net.TCPConn, or what embeds one
+	if _, ok := c.nc.(syscall.Conn); ok { // a *net.TCPConn, or what embeds one
 		return c.writeVector(v)
 	}
 	return c.writeChunks(v.all)
@@ -60,7 +60,7 @@ func (c *Conn) writeVector(v *vector) error {
 	v.rest = v.all
 	for {
 		c.setWriteDeadline()
-		n, err := v.rest.WriteTo(c.wire.Conn)
+		n, err := v.rest.WriteTo(c.nc)
 		c.stats.Writes.Add(1)
 		c.stats.Bytes.Add(uint64(n))
 		if err == nil || n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -96,7 +96,7 @@ func (c *Conn) writeChunks(bufs net.Buffers) error {
 
 func (c *Conn) writeChunk(b []byte) error {
 	c.setWriteDeadline()
-	n, err := c.wire.Conn.Write(b)
+	n, err := c.nc.Write(b)
 	c.stats.Writes.Add(1)
 	c.stats.Bytes.Add(uint64(n))
 	return err
@@ -104,5 +104,5 @@ func (c *Conn) writeChunk(b []byte) error {
 
 // setWriteDeadline cannot fail in a way that the write would not show.
 func (c *Conn) setWriteDeadline() {
-	_ = c.wire.Conn.SetWriteDeadline(time.Now().Add(c.writeTimeout))
+	_ = c.nc.SetWriteDeadline(time.Now().Add(c.writeTimeout))
 }
