@@ -1,6 +1,7 @@
 package jetway_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -149,8 +150,23 @@ func TestDocsFrames(t *testing.T) {
 	}
 }
 
-// TestDocsSecurity: the tests that docs/security.md names are there.
-func TestDocsSecurity(t *testing.T) {
+// TestDocsCases: every case of an attack has a test that is named after it, or
+// docs/security.md says why not.
+func TestDocsCases(t *testing.T) {
+	tests, doc := allTests(t), readText(t, "docs/security.md")
+	for letter, last := range map[string]int{"A": 15, "E": 17, "N": 9, "W": 17, "J": 5, "H": 8} {
+		for n := 1; n <= last; n++ {
+			id := fmt.Sprintf("%s%02d", letter, n)
+			if !strings.Contains(tests, "\nfunc Test"+id) && !strings.Contains(doc, "**"+id+"**") {
+				t.Errorf("%s has neither a test nor a reason", id)
+			}
+		}
+	}
+}
+
+// allTests is the text of all files of tests.
+func allTests(t *testing.T) string {
+	t.Helper()
 	var all strings.Builder
 	for _, pattern := range []string{"*/*_test.go", "*/*/*_test.go", "*_test.go"} {
 		files, err := filepath.Glob(pattern)
@@ -161,6 +177,12 @@ func TestDocsSecurity(t *testing.T) {
 			all.WriteString(readText(t, f))
 		}
 	}
+	return all.String()
+}
+
+// TestDocsSecurity: the tests that docs/security.md names are there.
+func TestDocsSecurity(t *testing.T) {
+	all := allTests(t)
 	rows := 0
 	for line := range strings.Lines(readText(t, "docs/security.md")) {
 		cells := strings.Split(line, "|")
@@ -174,7 +196,7 @@ func TestDocsSecurity(t *testing.T) {
 		}
 		for _, m := range names {
 			name, _, _ := strings.Cut(m[1], "/")
-			if !strings.Contains(all.String(), "\nfunc "+name+"(") {
+			if !strings.Contains(all, "\nfunc "+name+"(") {
 				if _, err := os.Stat(m[1]); err != nil {
 					t.Errorf("there is no test %s", m[1])
 				}
