@@ -99,7 +99,7 @@ func (s *siege) recover(t *testing.T) (after usage, took time.Duration) {
 }
 
 // refusals are what an address that has too many connections is told besides.
-var refusals = []string{"HTTP 429", "HTTP 403", outcomeCut}
+var refusals = []string{"HTTP 429", "HTTP 403", "HTTP 400", outcomeCut}
 
 // TestHostile: attackers of all kinds beside good clients. These lose nothing,
 // and when the attackers have left, or have vanished without a word, the
@@ -125,7 +125,7 @@ func TestHostile(t *testing.T) {
 	horde.kill()
 
 	s.crowd.disperse(t)
-	s.crowd.check(t)
+	s.crowd.check(t, false)
 	if n := s.gateway.logLines(); n > logKept {
 		t.Errorf("the gateway has logged %d lines", n)
 	}

@@ -6,12 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/gorilla/websocket"
+
+	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/gateway/native"
 	"github.com/jetway-io/jetway/gateway/native/client"
+	"github.com/jetway-io/jetway/gateway/websock"
 )
 
 // crowdSize is the good clients. Each is in one room, and subscribed to it.
@@ -151,10 +157,11 @@ func (c *crowd) disperse(t *testing.T) {
 	}
 }
 
-// check fails unless the history holds for everybody and nobody was thrown out,
-// and returns how many events were acknowledged and how many deliveries they
-// were.
-func (c *crowd) check(t *testing.T) (acked, delivered int) {
+// check fails unless the history holds for everybody, and returns how many
+// events were acknowledged, and how many deliveries they were. Whoever lost its
+// connection, or was refused, must have been so because the gateway could not
+// do its work, as on a machine that is much too busy; strict is not at all.
+func (c *crowd) check(t *testing.T, strict bool) (acked, delivered int) {
 	t.Helper()
 	writers := map[string][]string{}
 	for _, m := range c.members {
@@ -162,7 +169,7 @@ func (c *crowd) check(t *testing.T) (acked, delivered int) {
 			writers[m.room] = append(writers[m.room], m.name)
 		}
 	}
-	visits := 0
+	visits, hindered := 0, 0
 	for _, m := range c.members {
 		n := c.history.tally(m.values, writers[m.room])
 		delivered += n.delivered
@@ -170,18 +177,36 @@ func (c *crowd) check(t *testing.T) (acked, delivered int) {
 		if n.bad() > 0 {
 			t.Errorf("%s: lost %d, unexpected %d, duplicate %d, out of order %d; lost %.20q", m.name, len(n.lost), n.unexpected, n.duplicate, n.disorder, n.lost)
 		}
-		for _, err := range m.lost {
-			t.Errorf("%s has lost its connection: %v", m.name, err)
-		}
-		for _, err := range m.refused {
-			t.Errorf("%s was refused: %v", m.name, err)
+		for _, err := range slices.Concat(m.lost, m.refused) {
+			if hindered++; strict || !excusable(err) {
+				t.Errorf("%s: %v", m.name, err)
+			}
 		}
 	}
-	t.Logf("%d clients in %d visits: %d events attempted, %d acknowledged, %d delivered", len(c.members), visits, len(c.history.attempted), len(c.history.acked), delivered)
+	t.Logf("%d clients in %d visits, hindered %d times: %d events attempted, %d acknowledged, %d delivered",
+		len(c.members), visits, hindered, len(c.history.attempted), len(c.history.acked), delivered)
 	if len(c.history.acked) == 0 || visits == len(c.members) {
 		t.Error("nothing was acknowledged, or nobody came back: the test did not bite")
 	}
 	return len(c.history.acked), delivered
+}
+
+// errExcusable marks what a Socket.IO client may be told by a gateway that
+// cannot do its work.
+var errExcusable = errors.New("unavailable")
+
+// excusable reports whether a good client may be told this: it was not judged,
+// and may come back as it is.
+func excusable(err error) bool {
+	var closed *client.ClosedError
+	var stock *websocket.CloseError
+	switch {
+	case errors.As(err, &closed):
+		return closed.MayReconnect() && closed.Code < websock.CodeBadFrames || closed.Code == websock.CodeNotReady
+	case errors.As(err, &stock):
+		return websock.Code(stock.Code) < websock.CodeBadFrames
+	}
+	return errors.Is(err, &bridge.Error{Code: bridge.CodeUnavailable}) || errors.Is(err, errExcusable) || errors.Is(err, syscall.ECONNRESET) || isTimeout(err)
 }
 
 // took is how long the events took that were due between two times: to their
@@ -205,7 +230,7 @@ func (c *crowd) took(from, to time.Duration) (deliveries, answers []time.Duratio
 var errLastNote = errors.New("the last note")
 
 // mostLost is how often a member may lose its connection before it gives up.
-const mostLost = 5
+const mostLost = 20
 
 func (m *member) run() {
 	defer m.joined()
@@ -220,6 +245,7 @@ func (m *member) run() {
 			return
 		case err != nil && m.crowd.ctx.Err() == nil:
 			m.lost = append(m.lost, err)
+			<-time.After(time.Duration(m.rnd.Int64N(int64(time.Second)))) // as clients do
 		}
 	}
 }
@@ -286,8 +312,10 @@ func (m *member) write(gone <-chan struct{}, publish publisher) {
 		c.history.attempted[v] = true
 		c.history.mu.Unlock()
 		open.Add(1)
+		answers := make(chan struct{})
 		publish(fmt.Appendf(nil, `{"v":%q,"t":%d}`, v, at), key, func(err error) {
 			defer open.Done()
+			defer close(answers)
 			took := c.now() - at
 			m.mu.Lock()
 			defer m.mu.Unlock()
@@ -300,6 +328,14 @@ func (m *member) write(gone <-chan struct{}, publish publisher) {
 			defer c.history.mu.Unlock()
 			c.history.acked[v] = true
 		})
+		if m.role.stock {
+			// With a key, a gateway tries again what it could not store: that
+			// is for clients that send one event at a time, as stock ones do.
+			select {
+			case <-answers:
+			case <-gone:
+			}
+		}
 		due += c.size.Every
 		timer.Reset(due - c.now())
 	}

@@ -38,7 +38,7 @@ roles:
   foe: {pub: [events.flood.>], sub: [events.>]}
 socketio: {ping_interval: 5s, ping_timeout: 5s, connect_timeout: 5s}
 ping: {interval: 5s, timeout: 5s}
-limits: {publish_rate: 50/s, per_address: %d, auth_timeout: 5s}
+limits: {publish_rate: 10/s, per_address: %d, auth_timeout: 5s}
 log: {max_messages: 10000, max_bytes: 4MiB}
 `
 
@@ -136,7 +136,7 @@ func (g *besieged) stop(t *testing.T) {
 // fill publishes until the ring is full: it is no leak.
 func (g *besieged) fill(t *testing.T) {
 	t.Helper()
-	const publishers, each, size = 50, 45, 3000
+	const publishers, each, size = 50, 10, 12_000
 	raw, err := token.Sign(token.SignOptions{Secret: tokenSecret, User: "filler", Expires: time.Now().Add(time.Hour),
 		Grants: bridge.Permissions{Pub: []string{"events.fill"}}})
 	if err != nil {

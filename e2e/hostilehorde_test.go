@@ -69,7 +69,12 @@ func hostileMain(file string) {
 }
 
 // count is how many attackers of a kind there are, at least one.
-func (h *horde) count(k *hostileKind) int { return max(1, k.share*h.Attackers/2000) }
+func (h *horde) count(k *hostileKind) int {
+	if k.share == 0 {
+		return 0
+	}
+	return max(1, k.share*h.Attackers/2000)
+}
 
 func (h *horde) attack(ctx context.Context) {
 	var mu sync.Mutex

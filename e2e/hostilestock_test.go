@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strconv"
 	"strings"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/jetway-io/jetway/bridge"
 )
 
 // stockMember is a connection of a member that speaks Socket.IO.
@@ -26,7 +29,14 @@ type stockMember struct {
 
 func (m *member) visitStock() error {
 	dialer := websocket.Dialer{NetDialContext: dialFrom(m.address), HandshakeTimeout: 30 * time.Second}
-	ws, _, err := dialer.DialContext(m.crowd.ctx, "ws://"+m.crowd.target+pathSocketIO, nil)
+	ws, answer, err := dialer.DialContext(m.crowd.ctx, "ws://"+m.crowd.target+pathSocketIO, nil)
+	if err != nil && answer != nil {
+		body, _ := io.ReadAll(io.LimitReader(answer.Body, 1000)) // as much as there is
+		if strings.Contains(string(body), "not ready") {
+			return fmt.Errorf("%w: %s", errExcusable, body)
+		}
+		return fmt.Errorf("%w: %s", err, body)
+	}
 	if err != nil {
 		return err
 	}
@@ -99,12 +109,15 @@ func (m *member) join(c *stockMember) (begun time.Duration, err error) {
 		case err != nil:
 			return 0, err
 		case strings.HasPrefix(text, "44"):
+			if strings.Contains(text, `"unavailable"`) {
+				return 0, fmt.Errorf("%w: %s", errExcusable, text)
+			}
 			return 0, fmt.Errorf("the namespace is refused: %s", text)
 		case !strings.HasPrefix(text, "40"):
 			continue
 		}
 		if err := json.Unmarshal([]byte(text[2:]), &reply); err != nil || reply.PID == "" {
-			return 0, fmt.Errorf("no session: %s", text)
+			return 0, fmt.Errorf("%w: no session: %s", errExcusable, text)
 		}
 	}
 	begun = m.crowd.now()
@@ -200,12 +213,18 @@ func (c *stockMember) answered(id int, args []json.RawMessage) {
 	if answered == nil {
 		return
 	}
-	var result struct{ OK bool }
-	if len(args) != 1 || json.Unmarshal(args[0], &result) != nil || !result.OK {
-		answered(fmt.Errorf("answered with %.200q", args))
-		return
+	var result struct {
+		OK   bool
+		Code bridge.Code
 	}
-	answered(nil)
+	switch {
+	case len(args) != 1 || json.Unmarshal(args[0], &result) != nil:
+		answered(fmt.Errorf("answered with %.200q", args))
+	case !result.OK:
+		answered(&bridge.Error{Code: result.Code, Msg: string(args[0])})
+	default:
+		answered(nil)
+	}
 }
 
 // end answers what will have no answer any more.
@@ -217,6 +236,6 @@ func (c *stockMember) end() {
 	c.answers = map[int]func(error){}
 	c.mu.Unlock()
 	for _, answered := range left {
-		answered(errors.New("the connection has ended"))
+		answered(fmt.Errorf("%w: the connection has ended", errExcusable))
 	}
 }
