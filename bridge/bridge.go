@@ -274,6 +274,9 @@ func (b *Bridge) Connect(opts ClientOptions) *Client {
 	if opts.MaxSubscriptions <= 0 {
 		opts.MaxSubscriptions = 100
 	}
+	if opts.MaxInflight <= 0 {
+		opts.MaxInflight = 4096
+	}
 	n := b.clients.Add(1)
 	c := &Client{bridge: b, shard: b.hub.shards[n%uint64(len(b.hub.shards))], opts: opts}
 	c.who.Store(&authority{opts.User, opts.Permissions})

@@ -3,9 +3,11 @@ package bridge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Bounds of what waits for one client. Whatever it does, it costs no more.
@@ -13,8 +15,13 @@ const (
 	queueEvents  = 128       // references to events
 	queueBytes   = 256 << 10 // and the bytes that they hold on to
 	replyBytes   = 64 << 10  // answers: above it, no more requests are read
-	inflightMost = 1024      // publications without an answer, likewise
+	inflightMost = 1024      // settlements without an answer, likewise
 )
+
+// roomWithin is how long a request waits for the answers to others, before it
+// is refused. A broker that is only busy so slows its publishers down, one that
+// does not answer does not keep their connections from being read.
+const roomWithin = time.Second
 
 // ErrClosed is returned by a client's methods after Close or Finish, or after
 // its transport has failed.
@@ -27,6 +34,7 @@ type ClientOptions struct {
 	Encoder          Encoder
 	Transport        Transport
 	MaxSubscriptions int         // at once; 0 means 100. Each costs memory and matching
+	MaxInflight      int         // publications and requests without an answer; 0 means 4,096. Each holds its payload
 	Failed           func(error) // called once when writing failed; must end the reading of requests
 }
 
@@ -51,7 +59,8 @@ type Client struct {
 	subs      []*Subscription // oldest first
 	heir      *succession     // not nil: a bundle is to take another's place
 	nextSID   int
-	inflight  int // requests whose answer is the broker's to give
+	inflight  int // what the broker or a service is to answer
+	asked     int // of that, what Room let in: publications and requests
 	workers   []*worker
 	jobBytes  int                 // of the jobs that it holds
 	inherited map[*lease]struct{} // from sockets that are gone
@@ -188,19 +197,38 @@ func (c *Client) replySize() int {
 }
 
 // Ready waits until the client has room for more requests: its answers are
-// being taken, and not too many publications wait for theirs. A reader calls
+// being taken, and not too many settlements wait for theirs. A reader calls
 // it before each request, so that a client that asks and does not listen fills
 // its own socket and nothing here.
 func (c *Client) Ready() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for !c.closed && !c.finished && (c.replySize() > replyBytes || c.inflight >= inflightMost) {
+	for !c.closed && !c.finished && (c.replySize() > replyBytes || c.inflight-c.asked >= inflightMost) {
 		c.changed.Wait()
 	}
 	if c.closed || c.finished {
 		return ErrClosed
 	}
 	return nil
+}
+
+// Room is called before a publication or a request. It waits, for a second at
+// most, until not too many are without an answer, or refuses it.
+func (c *Client) Room() error {
+	free := func() bool { return c.finished || c.asked < c.opts.MaxInflight }
+	c.mu.Lock()
+	ok := free()
+	c.mu.Unlock()
+	if ok {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), roomWithin)
+	defer cancel()
+	if c.await(ctx, free) == nil {
+		return nil
+	}
+	return OverLimit(LimitInflight, fmt.Sprintf("%d publishes and requests are without an answer", c.opts.MaxInflight),
+		"wait for answers, and for retry", time.Second)
 }
 
 // Settle waits until what the client has asked of the broker is answered, or
@@ -299,15 +327,18 @@ func (c *Client) fail(err error) {
 }
 
 // asks counts a request whose answer is the broker's to give, so that Ready
-// bounds how many there are. It returns the function that takes the answer.
-func (c *Client) asks(answer func(error)) func(error) {
+// bounds how many there are; asked is 1 for those that Room bounds, else 0. It
+// returns the function that takes the answer.
+func (c *Client) asks(asked int, answer func(error)) func(error) {
 	c.mu.Lock()
 	c.inflight++
+	c.asked += asked
 	c.mu.Unlock()
 	return func(err error) {
 		answer(err)
 		c.mu.Lock()
 		c.inflight--
+		c.asked -= asked
 		c.changed.Broadcast()
 		c.mu.Unlock()
 	}

@@ -39,6 +39,7 @@ type Error struct {
 	Msg   string
 	Hint  string        // what to do; may be empty
 	Retry time.Duration // when it makes sense to try again; 0 means unsaid
+	Limit Limit         // which one was met, for the metrics; "" for other refusals
 }
 
 // Error returns the code and the sentence.

@@ -376,7 +376,7 @@ func (c *Client) SettleJob(r SettleRequest, done func(error)) {
 		done(errLeaseLost)
 		return
 	}
-	l.settle(c, r, c.asks(done))
+	l.settle(c, r, c.asks(0, done))
 }
 
 func (r *SettleRequest) check() error {

@@ -47,7 +47,7 @@ func (c *Client) Publish(r PublishRequest, done func(PublishAnswer, error)) {
 		return
 	}
 	var a PublishAnswer
-	answered := c.asks(func(err error) { done(a, err) })
+	answered := c.asks(1, func(err error) { done(a, err) })
 	c.bridge.broker.Publish(p, func(got Receipt, err error) {
 		if err == nil && got.Stream != nil {
 			c.bridge.published(got)

@@ -29,7 +29,7 @@ func (c *Client) Request(r Request, done func(*Event, error)) {
 		return
 	}
 	var answer *Event
-	answered := c.asks(func(err error) { done(answer, err) })
+	answered := c.asks(1, func(err error) { done(answer, err) })
 	take := func(e *Event, err error) {
 		if err == nil {
 			answer, err = served(e)

@@ -28,6 +28,15 @@ type Stats struct {
 	SessionsTaken atomic.Uint64 // sessions that another client has resumed
 	Requests      atomic.Uint64 // requests sent to services
 	Refused       refusals      // requests refused, by code
+	Limited       limited       // those with CodeRateLimited, by limit
+}
+
+// Refuse counts a request that is refused.
+func (s *Stats) Refuse(e *Error) {
+	s.Refused.add(e.Code)
+	if e.Limit != "" {
+		s.Limited.add(e.Limit)
+	}
 }
 
 // refusals counts by error code. The set of codes is closed.
@@ -39,8 +48,7 @@ var codes = [...]Code{
 	CodeRateLimited, CodeLeaseLost, CodeNotFound, CodeTakenOver, CodeUnavailable, CodeInternal,
 }
 
-// Add counts one refusal.
-func (r *refusals) Add(c Code) {
+func (r *refusals) add(c Code) {
 	for i := range codes {
 		if codes[i] == c {
 			r.counts[i].Add(1)

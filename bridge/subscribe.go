@@ -90,8 +90,8 @@ func (c *Client) roomLocked() error {
 	if len(c.subs)+len(c.workers) < c.opts.MaxSubscriptions {
 		return nil
 	}
-	return &Error{Code: CodeRateLimited, Msg: fmt.Sprintf("a client has at most %d subscriptions, work on queues included", c.opts.MaxSubscriptions),
-		Hint: "end one with off, or use one wider filter"}
+	return OverLimit(LimitSubscriptions, fmt.Sprintf("a client has at most %d subscriptions, work on queues included", c.opts.MaxSubscriptions),
+		"end one with off, or use one wider filter", 0)
 }
 
 // checkSubscribe validates a request and returns the streams that serve it.
@@ -211,7 +211,7 @@ func (c *Client) Seen(sid string, pos Position, stored func(error)) error {
 	switch {
 	case sub.durable != nil && len(marks) > 0:
 		if stored != nil {
-			stored = c.asks(stored)
+			stored = c.asks(0, stored)
 		}
 		sub.durable.see(marks, stored)
 	case stored != nil:

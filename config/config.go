@@ -15,6 +15,7 @@ type Config struct {
 	Admin                    Admin
 	TLS                      TLS
 	AllowedOrigins           []string // exact origins, or "*"; empty: same origin only
+	TrustedProxies           []string // [Config.Proxies] reads them
 	NATS                     NATS
 	Streams                  []Stream
 	Queues                   Queues
@@ -189,9 +190,21 @@ type Limits struct {
 	MaxMessageBytes  int64
 	MaxSubscriptions int     // per client
 	PublishRate      float64 // events per second and client
-	PerAddress       int     // connections per remote address
-	AuthTimeout      time.Duration
-	MaxDurables      int // per user
+	PublishBytes     int64   // a second and client
+	UserPublishRate  float64 // events per second and user
+	UserPublishBytes int64   // a second and user
+	RequestRate      float64 // a second and client
+	MaxInflight      int     // per client
+	PerUser          int     // connections
+
+	HandshakeRate           float64 // a second
+	HandshakeRatePerAddress float64 // a second and remote address
+	HandshakeTimeout        time.Duration
+	MessageTimeout          time.Duration
+	MaxHeaderBytes          int64
+	PerAddress              int // connections per remote address
+	AuthTimeout             time.Duration
+	MaxDurables             int // per user
 }
 
 // Log bounds the messages kept in memory for reconnects.

@@ -75,10 +75,14 @@ func (c *Config) restore(k Key) {
 
 func (k Key) number(s string) (n int64, err error) {
 	format := formatCount
-	if k.Kind == Size {
+	switch k.Kind {
+	case Size:
 		format = FormatSize
 		n, err = parseSize(s)
-	} else {
+	case ByteRate:
+		format = formatByteRate
+		n, err = parseByteRate(s)
+	default:
 		n, err = parseCount(s)
 	}
 	if err != nil {

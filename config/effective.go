@@ -72,6 +72,9 @@ func (c *Config) node(k Key) *yaml.Node {
 	case *int:
 		return bare(strconv.Itoa(*f))
 	case *int64:
+		if k.Kind == ByteRate {
+			return bare(formatByteRate(*f))
+		}
 		return bare(FormatSize(*f))
 	case *float64:
 		return bare(formatRate(*f))

@@ -110,6 +110,7 @@ func TestWarnings(t *testing.T) {
 			[]string{`jetway.yaml:2: auth.anonymous: everyone who can reach :8080 has the role "user" (2 filters to publish, 2 to subscribe)`}},
 		{"nobody can connect", "listen: :8080", []string{"default: auth.anonymous: no client can connect"}},
 		{"any origin", `allowed_origins: ["*"]`, []string{`jetway.yaml:1: allowed_origins: with "*", any web page`}},
+		{"any proxy", "trusted_proxies: [10.0.0.7, 0.0.0.0/0]", []string{"jetway.yaml:1: trusted_proxies: everyone is trusted"}},
 		{"NATS in public", "nats: {embedded: {listen: 0.0.0.0:4222}}", []string{"jetway.yaml:1: nats.embedded.listen: everyone"}},
 		{"admin on a private network", "admin: {listen: 10.1.2.3:8081}", []string{"jetway.yaml:1: admin.listen: everyone"}},
 		{"large Socket.IO messages", "socketio: {max_http_buffer_size: 32MiB}\nlog: {max_bytes: 16MiB}",
@@ -119,6 +120,8 @@ func TestWarnings(t *testing.T) {
 			[]string{`jetway.yaml:4: bridge.map[1].event: "notice" is published by rule 0, to "a.notice"`}},
 		{"another name", "bridge:\n  map:\n    - {event: message, subject: chat.general}\n    - {event: \"chat:{room}\", subject: \"chat.{room}\"}",
 			[]string{`jetway.yaml:4: bridge.map[1].subject: has subjects in common with rule 0: they arrive as "message", not as "chat:{room}"`}},
+		{"small user", "auth: {jwt: {secret: 0123456789abcdef0123456789abcdef}}\nlimits: {publish_rate: 10000/s, user_publish_bytes: 1MiB/s}",
+			[]string{"default: limits.user_publish_rate: is less than limits.publish_rate (10000/s)", "jetway.yaml:2: limits.user_publish_bytes: is less"}},
 		{"small log", "log: {max_bytes: 1MiB}\nlimits: {max_message_bytes: 2MiB}", []string{"jetway.yaml:1: log.max_bytes: is less"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -19,7 +19,8 @@ const (
 	Durations Kind = "list of durations"
 	Sync      Kind = "always, or duration"
 	Count     Kind = "number"
-	Rate      Kind = "rate" // 1000/s, 60/m
+	Rate      Kind = "rate"            // 1000/s, 60/m
+	ByteRate  Kind = "size per second" // 16MiB/s
 	Streams   Kind = "list of streams"
 	Roles     Kind = "roles by name"
 	Choice    Kind = "word" // one of a few, which the key's Doc names
@@ -95,6 +96,8 @@ var keys = []Key{
 		Doc: "PEM file with the key of the certificate"},
 	{Path: "allowed_origins", Kind: List, Default: "[]", field: func(c *Config) any { return &c.AllowedOrigins },
 		Doc: `origins of web pages that may connect, such as https://app.example.com, matched exactly; empty: same origin only; "*": any`},
+	{Path: "trusted_proxies", Kind: List, Default: "[]", field: func(c *Config) any { return &c.TrustedProxies },
+		Doc: "addresses of proxies and load balancers, or networks such as 10.0.0.0/8, whose X-Forwarded-For says where a client is; that of others is ignored, and Forwarded always"},
 	{Path: "nats.url", Kind: Text, field: func(c *Config) any { return &c.NATS.URL },
 		Doc: "the NATS servers to use, separated by commas; empty: the embedded server"},
 	{Path: "nats.credentials", Kind: Text, field: func(c *Config) any { return &c.NATS.Credentials },
@@ -222,9 +225,31 @@ var keys = []Key{
 	{Path: "limits.max_subscriptions", Kind: Count, Default: "100", min: 1, max: million, field: func(c *Config) any { return &c.Limits.MaxSubscriptions },
 		Doc: "subscriptions per client"},
 	{Path: "limits.publish_rate", Kind: Rate, Default: "1000/s", field: func(c *Config) any { return &c.Limits.PublishRate },
-		Doc: "events that one client may publish per second (/s), minute (/m) or hour (/h)"},
+		Doc: "events that one client may publish, and requests to services, per second (/s), minute (/m) or hour (/h)"},
+	{Path: "limits.publish_bytes", Kind: ByteRate, Default: "16MiB/s", min: kib, max: tib, field: func(c *Config) any { return &c.Limits.PublishBytes },
+		Doc: "payloads that one client may publish per second; one message of max_message_bytes always passes at once"},
+	{Path: "limits.user_publish_rate", Kind: Rate, Default: "5000/s", field: func(c *Config) any { return &c.Limits.UserPublishRate },
+		Doc: "events that all connections of one user to this gateway may publish together; clients without a token are not one user, and not bounded by it"},
+	{Path: "limits.user_publish_bytes", Kind: ByteRate, Default: "64MiB/s", min: kib, max: tib, field: func(c *Config) any { return &c.Limits.UserPublishBytes },
+		Doc: "payloads of these events"},
+	{Path: "limits.request_rate", Kind: Rate, Default: "500/s", field: func(c *Config) any { return &c.Limits.RequestRate },
+		Doc: "what one client may ask for beside publishing, for each of sub, off, work, auth and ping, and joins of Socket.IO namespaces; as many as max_subscriptions always pass at once"},
+	{Path: "limits.max_inflight", Kind: Count, Default: "4096", min: 1, max: million, field: func(c *Config) any { return &c.Limits.MaxInflight },
+		Doc: "publishes and requests of one client that are not answered yet; a further one waits for a second, and is refused"},
+	{Path: "limits.per_user", Kind: Count, Default: "1000", min: 1, max: 10 * million, field: func(c *Config) any { return &c.Limits.PerUser },
+		Doc: "connections of one user to this gateway, of all protocols together, each namespace of Socket.IO one; clients without a token are not one user, and not bounded by it"},
 	{Path: "limits.per_address", Kind: Count, Default: "1000", min: 1, max: 10 * million, field: func(c *Config) any { return &c.Limits.PerAddress },
-		Doc: "connections per remote address"},
+		Doc: "connections per remote address, or network of 64 bits of IPv6"},
+	{Path: "limits.handshake_rate", Kind: Rate, Default: "5000/s", field: func(c *Config) any { return &c.Limits.HandshakeRate },
+		Doc: "connections opened, let in or not, of all addresses"},
+	{Path: "limits.handshake_rate_per_address", Kind: Rate, Default: "1000/s", field: func(c *Config) any { return &c.Limits.HandshakeRatePerAddress },
+		Doc: "connections opened, let in or not, per remote address"},
+	{Path: "limits.handshake_timeout", Kind: Duration, Default: "10s", field: func(c *Config) any { return &c.Limits.HandshakeTimeout },
+		Doc: "how long the TLS handshake may take, and after it the header of a request"},
+	{Path: "limits.message_timeout", Kind: Duration, Default: "30s", field: func(c *Config) any { return &c.Limits.MessageTimeout },
+		Doc: "how long a message of a client, or the body of a POST, may take from its beginning to its end"},
+	{Path: "limits.max_header_bytes", Kind: Size, Default: "16KiB", min: 4 * kib, max: mib, field: func(c *Config) any { return &c.Limits.MaxHeaderBytes },
+		Doc: "the header of a request; a larger one is refused with 431, and so are more than 200 fields"},
 	{Path: "limits.auth_timeout", Kind: Duration, Default: "10s", field: func(c *Config) any { return &c.Limits.AuthTimeout },
 		Doc: "how long a client that needs a token may take to send it"},
 	{Path: "limits.max_durables", Kind: Count, Default: "100", min: 1, max: million, field: func(c *Config) any { return &c.Limits.MaxDurables },

@@ -45,6 +45,7 @@ func TestDefaults(t *testing.T) {
 			StoreDir: "./jetway-data", Listen: "127.0.0.1:4222", MaxStore: 10 << 30,
 		}},
 		AllowedOrigins: []string{},
+		TrustedProxies: []string{},
 		Streams: []config.Stream{{
 			Name: "EVENTS", Subjects: []string{"events.>"}, MaxAge: 168 * time.Hour, MaxBytes: 4 << 30, Dedupe: time.Hour, Replicas: 1,
 		}},
@@ -64,6 +65,8 @@ func TestDefaults(t *testing.T) {
 			MaxHTTPBufferSize: 1_000_000, Parser: config.ParserAuto},
 		Bridge: config.Bridge{Connect: config.Connect{Subscribe: []config.ConnectSubscription{}}, Map: []bridge.MapRule{}},
 		Limits: config.Limits{MaxClients: 100000, MaxMessageBytes: 1 << 20, MaxSubscriptions: 100, PublishRate: 1000,
+			PublishBytes: 16 << 20, UserPublishRate: 5000, UserPublishBytes: 64 << 20, RequestRate: 500, MaxInflight: 4096, PerUser: 1000,
+			HandshakeRate: 5000, HandshakeRatePerAddress: 1000, HandshakeTimeout: 10 * time.Second, MessageTimeout: 30 * time.Second, MaxHeaderBytes: 16 << 10,
 			PerAddress: 1000, AuthTimeout: 10 * time.Second, MaxDurables: 100},
 		Log:                      config.Log{MaxMessages: 100000, MaxBytes: 64 << 20},
 		DurableInactiveThreshold: 72 * time.Hour,

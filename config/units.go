@@ -24,6 +24,7 @@ var (
 	errDuration  = errors.New("is not a duration: write a number with ms, s, m, h or d, such as 30s or 7d")
 	errDurations = errors.New("is not a list of durations: write them with ms, s, m, h or d, such as [1s, 5s, 30s]")
 	errRate      = errors.New("is not a rate: write a number per second, minute or hour, such as 1000/s")
+	errByteRate  = errors.New("is not a size per second: write a size and /s, such as 16MiB/s")
 	errCount     = errors.New("is not a whole number: write digits only, such as 1000")
 	errAddress   = errors.New("is not an address: write host:port, such as 127.0.0.1:8080, or :8080 for every interface")
 	errPort      = errors.New("has no such port: a port is a number from 0 (any free one) to 65535")
@@ -134,7 +135,7 @@ func parseRate(s string) (float64, error) {
 			return 0, errRate
 		}
 		if n == 0 {
-			return 0, errors.New("allows nothing: write at least 1/h, or take the publishing right out of the role")
+			return 0, errors.New("allows nothing: write at least 1/h, or take the right out of the role")
 		}
 		return float64(n) / u.seconds, nil
 	}
@@ -149,6 +150,21 @@ func formatRate(r float64) string {
 	}
 	return strconv.FormatFloat(r, 'f', -1, 64) + "/s"
 }
+
+// parseByteRate returns bytes per second.
+func parseByteRate(s string) (int64, error) {
+	size, ok := strings.CutSuffix(s, "/s")
+	if !ok {
+		return 0, errByteRate
+	}
+	n, err := parseSize(strings.TrimSpace(size))
+	if err != nil {
+		return 0, errByteRate
+	}
+	return n, nil
+}
+
+func formatByteRate(n int64) string { return FormatSize(n) + "/s" }
 
 func parseCount(s string) (int64, error) {
 	n, err := strconv.ParseInt(s, 10, 64)

@@ -15,6 +15,7 @@ import (
 func (c *Config) validate(ps *problems) {
 	c.validateAddresses(ps)
 	c.validateOrigins(ps)
+	c.validateProxies(ps)
 	c.validateNATS(ps)
 	c.validateStreams(ps)
 	c.validateQueues(ps)
@@ -123,6 +124,8 @@ func (c *Config) validateTimes(ps *problems) {
 	}{
 		{"durable_inactive_threshold", c.DurableInactiveThreshold, time.Second},
 		{"limits.auth_timeout", c.Limits.AuthTimeout, 100 * time.Millisecond},
+		{"limits.handshake_timeout", c.Limits.HandshakeTimeout, 100 * time.Millisecond},
+		{"limits.message_timeout", c.Limits.MessageTimeout, 100 * time.Millisecond},
 		{"ping.interval", c.Ping.Interval, 10 * time.Millisecond},
 		{"ping.timeout", c.Ping.Timeout, 10 * time.Millisecond},
 	} {

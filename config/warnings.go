@@ -31,11 +31,22 @@ func (c *Config) Warnings() []string {
 		warn("allowed_origins", `with "*", any web page that is open in a browser that can reach %s may act with the role %q; list the origins of your pages`,
 			c.Listen, anonymous)
 	}
+	for _, p := range c.Proxies() {
+		if p.Bits() == 0 {
+			warn("trusted_proxies", "everyone is trusted to say which address he has, so that limits.per_address limits nobody; list the addresses of your proxies")
+		}
+	}
 	if a := c.NATS.Embedded.Listen; c.NATS.URL == "" && a != "" && !loopback(a) {
 		warn("nats.embedded.listen", "everyone who can reach %s may read and write everything, there is no authentication; keep it on loopback or behind a firewall", a)
 	}
 	if a := c.Admin.Listen; a != "" && !loopback(a) {
 		warn("admin.listen", "everyone who can reach %s is an administrator, there is no authentication; keep it on loopback or behind a firewall", a)
+	}
+	if c.Limits.UserPublishRate < c.Limits.PublishRate && c.Auth.Takes() {
+		warn("limits.user_publish_rate", "is less than limits.publish_rate (%s), which no client of a user ever reaches; raise it", formatRate(c.Limits.PublishRate))
+	}
+	if c.Limits.UserPublishBytes < c.Limits.PublishBytes && c.Auth.Takes() {
+		warn("limits.user_publish_bytes", "is less than limits.publish_bytes (%s), which no client of a user ever reaches; raise it", formatByteRate(c.Limits.PublishBytes))
 	}
 	if c.Limits.MaxMessageBytes > c.Log.MaxBytes {
 		warn("log.max_bytes", "is less than limits.max_message_bytes (%s): larger events are not kept in memory; raise it", FormatSize(c.Limits.MaxMessageBytes))

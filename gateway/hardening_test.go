@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -339,15 +340,40 @@ func TestRolesOfATokens(t *testing.T) {
 }
 
 // W12, W15: connections of nobody count, too, and by where they really come
-// from: what a client says about that is not believed.
+// from: what a client says about that is not believed, and neither is what a
+// proxy passes on in the name of others.
 func TestW15(t *testing.T) {
-	s, _ := serve(t, gateway.Options{Auth: guarded(t), MaxPerAddress: 2})
-	for i := range 4 {
-		_, r := dialRaw(t, url(s), field("X-Forwarded-For", fmt.Sprint("10.0.0.", i), "X-Real-IP", fmt.Sprint("10.0.1.", i), "Forwarded", fmt.Sprint("for=10.0.2.", i)))
-		if want := map[bool]int{true: 101, false: 429}[i < 2]; r.StatusCode != want {
-			t.Errorf("connection %d: %d, want %d", i, r.StatusCode, want)
-		}
+	lies := func(i int) http.Header {
+		return field("X-Forwarded-For", fmt.Sprint("192.0.2.", i), "X-Real-IP", fmt.Sprint("10.0.1.", i), "Forwarded", fmt.Sprint("for=10.0.2.", i))
 	}
+	for name, trusted := range map[string][]netip.Prefix{"nobody is trusted": nil, "others are": networks("10.0.0.0/8", "::1/128")} {
+		t.Run(name, func(t *testing.T) {
+			s, _ := serve(t, gateway.Options{Auth: guarded(t), MaxPerAddress: 2, TrustedProxies: trusted})
+			for i := range 4 {
+				_, r := dialRaw(t, url(s), lies(i))
+				if want := map[bool]int{true: 101, false: 429}[i < 2]; r.StatusCode != want {
+					t.Errorf("connection %d: %d, want %d", i, r.StatusCode, want)
+				}
+			}
+		})
+	}
+	t.Run("behind a proxy", func(t *testing.T) {
+		o := stockOptions(guarded(t))
+		o.MaxPerAddress = 2
+		s, _ := serve(t, o)
+		s.Reload(gateway.Rules{Auth: o.Auth, MaxPerAddress: 2, TrustedProxies: networks("127.0.0.0/8", "10.0.0.0/8")})
+		stock := "ws://" + s.Addr().String() + "/socket.io/?EIO=4&transport=websocket"
+		for client := range 3 {
+			for i, where := range []string{url(s), stock, url(s), stock} {
+				said := lies(i) // on the left of what the proxy says
+				said.Add("X-Forwarded-For", fmt.Sprintf("198.51.100.%d, 10.0.0.%d", client, i))
+				_, r := dialRaw(t, where, said)
+				if in := i < 2; in != (r.StatusCode == 101) {
+					t.Errorf("client %d, connection %d: %d", client, i, r.StatusCode)
+				}
+			}
+		}
+	})
 }
 
 // A refused token leaves no place taken.

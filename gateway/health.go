@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 )
@@ -14,7 +15,7 @@ func (s *Server) handleHealth(mux *http.ServeMux) {
 			plain(w, http.StatusServiceUnavailable, "draining")
 			return
 		}
-		if err := s.opts.Bridge.Ready(); err != nil {
+		if err := errors.Join(s.opts.Bridge.Ready(), s.sockets.ready()); err != nil {
 			plain(w, http.StatusServiceUnavailable, err.Error())
 			return
 		}

@@ -25,6 +25,7 @@ func (s *Server) metrics() prometheus.Collector {
 	stats := s.opts.Bridge.Stats()
 	m := &metrics{server: s, refused: prometheus.NewDesc("jetway_refused_total", "Requests of clients that were refused, by error code.", []string{"code"}, nil),
 		rejected:        prometheus.NewDesc("jetway_connections_refused_total", "Connections that were not let in, by reason.", []string{"reason"}, nil),
+		limited:         prometheus.NewDesc("jetway_limited_total", "Requests of clients that were refused with rate_limited, by limit.", []string{"limit"}, nil),
 		unauthenticated: prometheus.NewDesc("jetway_auth_refused_total", "Tokens that were refused, or missing, and sessions that ended for their token, by reason.", []string{"reason"}, nil)}
 	m.gauge("jetway_clients", "Clients connected now.", stats.Clients.Load)
 	m.gauge("jetway_subscriptions", "Subscriptions of connected clients.", stats.Subscriptions.Load)
@@ -49,6 +50,9 @@ func (s *Server) metrics() prometheus.Collector {
 	m.counter("jetway_leases_lost_total", "Leases that ended because their worker neither settled nor extended them in time.", stats.LeasesLost.Load)
 	m.counter("jetway_sessions_taken_total", "Sessions that another socket of their client has resumed.", stats.SessionsTaken.Load)
 	m.counter("jetway_requests_total", "Requests of clients to services.", stats.Requests.Load)
+	m.gauge("jetway_sockets", "Open connections to the listener for clients.", func() int64 { n, _ := s.sockets.count(); return int64(n) })
+	m.counter("jetway_accept_errors_total", "Times that a connection could not be accepted, mostly for want of file descriptors.", s.sockets.failed.Load)
+	m.counter("jetway_too_fast_total", "Clients that were closed because they went on however often they were refused.", s.quotas.TooFast.Load)
 	m.counter("jetway_frames_written_total", "WebSocket frames written.", s.wire.Frames.Load)
 	m.counter("jetway_writes_total", "System calls that wrote them.", s.wire.Writes.Load)
 	m.counter("jetway_written_bytes_total", "Bytes written to clients.", s.wire.Bytes.Load)
@@ -61,6 +65,7 @@ type metrics struct {
 	plain    []plainMetric
 	refused  *prometheus.Desc
 	rejected *prometheus.Desc
+	limited  *prometheus.Desc
 
 	unauthenticated *prometheus.Desc
 }
@@ -86,6 +91,7 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	}
 	ch <- m.refused
 	ch <- m.rejected
+	ch <- m.limited
 	ch <- m.unauthenticated
 }
 
@@ -96,6 +102,9 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	m.server.opts.Bridge.Stats().Refused.Each(func(code bridge.Code, n uint64) {
 		ch <- prometheus.MustNewConstMetric(m.refused, prometheus.CounterValue, float64(n), string(code))
+	})
+	m.server.opts.Bridge.Stats().Limited.Each(func(limit bridge.Limit, n uint64) {
+		ch <- prometheus.MustNewConstMetric(m.limited, prometheus.CounterValue, float64(n), string(limit))
 	})
 	for i, why := range refusals {
 		ch <- prometheus.MustNewConstMetric(m.rejected, prometheus.CounterValue, float64(m.server.refused[i].Load()), string(why))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -26,6 +27,10 @@ type Options struct {
 	// may connect; "*" allows every page on the web to act with its visitor's
 	// network position.
 	AllowedOrigins []string
+
+	// TrustedProxies may say, in X-Forwarded-For, which address their client
+	// has. Whoever else does is not believed.
+	TrustedProxies []netip.Prefix
 
 	// Auth decides who clients are. Nil takes no tokens, and lets everyone in
 	// as Anonymous says.
@@ -53,9 +58,31 @@ type Options struct {
 	MaxPerAddress    int           // at once from one address; 0 means 1,000. Stops one host from taking MaxClients
 	MaxMessageBytes  int           // of one message of a client, after inflation; 0 means 1 MiB
 	MaxSubscriptions int           // of one client at once; 0 means 100
+	MaxPerUser       int           // at once of one user with a token; 0 means 1,000. Stops one account from taking MaxClients
+	MaxInflight      int           // publishes and requests of one client that are not answered; 0 means 4,096. Each holds its payload
 	PublishRate      float64       // messages per second of one client; 0 means 1,000; bursts of one second
+	PublishBytes     float64       // the same in bytes; 0 means 16 MiB; a burst takes a message of MaxMessageBytes
+	UserPublishRate  float64       // messages per second of all clients of one user; 0 means 5,000
+	UserPublishBytes float64       // the same in bytes; 0 means 64 MiB
+	RequestRate      float64       // per second of one client, of what is no publish; 0 means 500. Stops loops of sub and off
+	HandshakeRate    float64       // connections opened per second, let in or not; 0 means 5,000
 	PingInterval     time.Duration // 0 means 25 s
 	PingTimeout      time.Duration // a client not heard of for interval + timeout is gone; 0 means 20 s
+
+	// HandshakeRatePerAddress is HandshakeRate of one address; 0 means 1,000.
+	HandshakeRatePerAddress float64
+
+	// HandshakeTimeout is how long TLS, and after it the header of a request, may
+	// take; 0 means 10 s. Stops connections that send them byte by byte.
+	HandshakeTimeout time.Duration
+
+	// MessageTimeout is how long a message, or the body of a POST, may take from
+	// its beginning to its end; 0 means 30 s.
+	MessageTimeout time.Duration
+
+	// MaxHeaderBytes bounds the header of a request; 0 means 16 KiB, and at least
+	// it is 4 KiB.
+	MaxHeaderBytes int
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -82,9 +109,11 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.MaxPerAddress, 1000)
 	setDefault(&o.MaxMessageBytes, 1<<20)
 	setDefault(&o.MaxSubscriptions, 100)
-	setDefault(&o.PublishRate, 1000)
 	setDefault(&o.PingInterval, 25*time.Second)
 	setDefault(&o.PingTimeout, 20*time.Second)
+	setDefault(&o.HandshakeTimeout, 10*time.Second)
+	setDefault(&o.MessageTimeout, 30*time.Second)
+	setDefault(&o.MaxHeaderBytes, 16<<10)
 	return o, nil
 }
 

@@ -30,7 +30,10 @@ func sameOrigin(origin, host string) bool {
 	if err != nil || u.Host == "" || u.Path != "" || u.User != nil {
 		return false
 	}
-	// The scheme is not compared: behind a proxy that ends TLS it differs.
+	// The scheme is not compared. Behind a proxy that ends TLS it differs, and
+	// X-Forwarded-Proto would not say more about the page than that proxy's
+	// rules do: who can write into a plain HTTP page of the same host is stopped
+	// by Strict-Transport-Security, and nothing here.
 	return strings.EqualFold(u.Host, host)
 }
 

@@ -1,10 +1,12 @@
 package gateway
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/gateway/auth"
+	"github.com/jetway-io/jetway/gateway/quota"
 )
 
 // Rules are what of [Options] may change while the server runs; the fields are
@@ -12,17 +14,30 @@ import (
 type Rules struct {
 	Auth             auth.Authenticator
 	AllowedOrigins   []string
+	TrustedProxies   []netip.Prefix
 	TokenSources     auth.Sources
 	AuthTimeout      time.Duration
 	MaxClients       int
 	MaxPerAddress    int
 	MaxSubscriptions int
-	PublishRate      float64
+
+	PublishRate, PublishBytes         float64
+	UserPublishRate, UserPublishBytes float64
+	RequestRate                       float64
+	MaxInflight, MaxPerUser           int
+
+	HandshakeRate, HandshakeRatePerAddress float64
 }
 
 // Rules returns those of the options.
 func (o Options) Rules() Rules {
-	return Rules{o.Auth, o.AllowedOrigins, o.TokenSources, o.AuthTimeout, o.MaxClients, o.MaxPerAddress, o.MaxSubscriptions, o.PublishRate}
+	return Rules{
+		Auth: o.Auth, AllowedOrigins: o.AllowedOrigins, TrustedProxies: o.TrustedProxies, TokenSources: o.TokenSources, AuthTimeout: o.AuthTimeout,
+		MaxClients: o.MaxClients, MaxPerAddress: o.MaxPerAddress, MaxSubscriptions: o.MaxSubscriptions,
+		PublishRate: o.PublishRate, PublishBytes: o.PublishBytes, UserPublishRate: o.UserPublishRate, UserPublishBytes: o.UserPublishBytes,
+		RequestRate: o.RequestRate, MaxInflight: o.MaxInflight, MaxPerUser: o.MaxPerUser,
+		HandshakeRate: o.HandshakeRate, HandshakeRatePerAddress: o.HandshakeRatePerAddress,
+	}
 }
 
 func (r Rules) withDefaults() *Rules {
@@ -34,7 +49,23 @@ func (r Rules) withDefaults() *Rules {
 	setDefault(&r.MaxPerAddress, 1000)
 	setDefault(&r.MaxSubscriptions, 100)
 	setDefault(&r.PublishRate, 1000)
+	setDefault(&r.PublishBytes, 16<<20)
+	setDefault(&r.UserPublishRate, 5000)
+	setDefault(&r.UserPublishBytes, 64<<20)
+	setDefault(&r.RequestRate, 500)
+	setDefault(&r.MaxInflight, 4096)
+	setDefault(&r.MaxPerUser, 1000)
+	setDefault(&r.HandshakeRate, 5000)
+	setDefault(&r.HandshakeRatePerAddress, 1000)
 	return &r
+}
+
+// quotas are what clients and users may ask for.
+func (r *Rules) quotas(maxMessageBytes int) quota.Limits {
+	return quota.Limits{
+		PublishRate: r.PublishRate, PublishBytes: r.PublishBytes, UserPublishRate: r.UserPublishRate, UserPublishBytes: r.UserPublishBytes,
+		RequestRate: r.RequestRate, PerUser: r.MaxPerUser, MaxMessageBytes: maxMessageBytes, MaxSubscriptions: r.MaxSubscriptions,
+	}
 }
 
 // renewer is an [auth.Authenticator] that can say what those may do whom
@@ -54,8 +85,9 @@ func (s *Server) Reload(r Rules) {
 	s.rules.Store(rules)
 	s.admission.limit(rules.MaxClients, rules.MaxPerAddress)
 	if s.stock != nil {
-		s.stock.handler.Limit(rules.MaxSubscriptions, rules.PublishRate)
+		s.stock.handler.Limit(rules.MaxSubscriptions, rules.MaxInflight)
 	}
+	s.quotas.Limit(rules.quotas(s.opts.MaxMessageBytes))
 	s.renew(rules, s.all()...)
 	if again, ok := rules.Auth.(renewer); ok && s.stock != nil {
 		s.stock.handler.Renew(again.Renew)

@@ -17,16 +17,12 @@ import (
 
 	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/gateway/auth"
+	"github.com/jetway-io/jetway/gateway/quota"
 	"github.com/jetway-io/jetway/gateway/socketio/clientbundle"
 	"github.com/jetway-io/jetway/gateway/websock"
 )
 
-// Limits of a request's first part, against clients that never finish it.
-const (
-	headerTimeout  = 10 * time.Second
-	maxHeaderBytes = 16 << 10
-	dropTimeout    = time.Second // for dropped sessions to take themselves apart
-)
+const dropTimeout = time.Second // for dropped sessions to take themselves apart
 
 // session is one client, whatever its protocol.
 type session interface {
@@ -48,6 +44,7 @@ type Server struct {
 	opts      Options
 	logger    *slog.Logger
 	listener  net.Listener
+	sockets   *sockets     // below listener
 	admin     net.Listener // nil without one
 	http      []*http.Server
 	admission *admission
@@ -60,6 +57,9 @@ type Server struct {
 	stock  *stock        // Socket.IO; nil without
 	node   string        // this gateway's name in sids
 	rules  atomic.Pointer[Rules]
+	quotas *quota.Registry
+
+	handshakes *handshakes
 
 	serving sync.WaitGroup // of http.Server.Serve
 
@@ -81,9 +81,14 @@ func New(opts Options) (*Server, error) {
 		logger:    opts.Logger,
 		admission: newAdmission(opts.MaxClients, opts.MaxPerAddress),
 		sessions:  make(map[session]struct{}),
+
+		handshakes: newHandshakes(),
 	}
 	s.node = randomNode()
-	s.rules.Store(opts.Rules().withDefaults())
+	rules := opts.Rules().withDefaults()
+	s.rules.Store(rules)
+	s.quotas = quota.NewRegistry(rules.quotas(opts.MaxMessageBytes))
+	s.quotas.Full = func() { s.count(refusedUser) }
 	s.unauthenticated = make(map[auth.Reason]*atomic.Uint64)
 	for _, why := range auth.Reasons() {
 		s.unauthenticated[why] = new(atomic.Uint64)
@@ -91,9 +96,12 @@ func New(opts Options) (*Server, error) {
 	if s.stock, err = newStock(s); err != nil {
 		return nil, err
 	}
-	if s.listener, err = listen(opts.Listen, "listen"); err != nil {
+	tcp, err := listen(opts.Listen, "listen")
+	if err != nil {
 		return nil, err
 	}
+	s.sockets = newSockets(tcp, s.rules.Load, func() { s.count(refusedSockets) })
+	s.listener = s.sockets
 	if opts.TLSCert != "" {
 		cert, err := tls.LoadX509KeyPair(opts.TLSCert, opts.TLSKey)
 		if err != nil {
@@ -156,10 +164,10 @@ func (s *Server) Start(ctx context.Context) error {
 func (s *Server) serve(l net.Listener, h http.Handler) {
 	server := &http.Server{
 		Handler:           h,
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       headerTimeout,
+		ReadHeaderTimeout: s.opts.HandshakeTimeout, // and for that of TLS
+		ReadTimeout:       s.opts.HandshakeTimeout,
 		IdleTimeout:       time.Minute,
-		MaxHeaderBytes:    maxHeaderBytes,
+		MaxHeaderBytes:    max(s.opts.MaxHeaderBytes-headerSlop, 1),
 		ErrorLog:          slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
 	}
 	s.http = append(s.http, server)
@@ -170,6 +178,9 @@ func (s *Server) serve(l net.Listener, h http.Handler) {
 		}
 	})
 }
+
+// headerSlop is how much more net/http reads of a header than it was told to.
+const headerSlop = 4 << 10
 
 // handler routes the requests of clients.
 func (s *Server) handler() http.Handler {
@@ -184,7 +195,7 @@ func (s *Server) handler() http.Handler {
 	}
 	s.handleHealth(mux)
 	s.handlePages(mux)
-	return mux
+	return s.behindProxies(mux)
 }
 
 // Stop drains: it stops accepting, fails /readyz, tells the clients to come

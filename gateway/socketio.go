@@ -59,7 +59,7 @@ func newStock(s *Server) (*stock, error) {
 			return s.identifySocket(ctx, c.Session().Request(), namespace, token)
 		},
 		Mapping: o.Mapping, Subscribe: o.Subscribe, Recovery: o.Recovery, Namespaces: o.Namespaces, Format: o.Format,
-		MaxMessageBytes: s.opts.MaxMessageBytes, MaxSubscriptions: s.opts.MaxSubscriptions, PublishRate: s.opts.PublishRate,
+		MaxMessageBytes: s.opts.MaxMessageBytes, MaxSubscriptions: s.opts.MaxSubscriptions, MaxInflight: s.opts.MaxInflight, Quotas: s.quotas,
 	})
 	if err != nil {
 		return nil, err
@@ -73,6 +73,7 @@ func newStock(s *Server) (*stock, error) {
 	options := engineio.Options{
 		Handler: st, Logger: s.logger, Wire: &s.wire, AllowRequest: st.allow, Refused: st.refused,
 		PingInterval: o.PingInterval, PingTimeout: o.PingTimeout, UpgradeTimeout: o.UpgradeTimeout,
+		MessageTimeout: s.opts.MessageTimeout, MaxRate: s.rules.Load().quotas(s.opts.MaxMessageBytes).ReadRate(),
 		MaxHTTPBufferSize: o.MaxHTTPBufferSize, Cookie: o.Cookie, WriteTimeout: writeTimeout,
 		CORS: &engineio.CORS{Current: func() []string { return s.rules.Load().AllowedOrigins }, Credentials: true},
 	}
@@ -109,24 +110,24 @@ func (st *stock) shutdown(ctx context.Context) error {
 	return err
 }
 
-// errNotReady and its like are what clients see of a refused handshake.
-var (
-	errNotReady = errors.New("not ready: GET /readyz says why")
-	errTooMany  = errors.New("too many clients: limits.max_clients and limits.per_address bound them")
-)
+// errNotReady is what clients see of a handshake that comes too early.
+var errNotReady = errors.New("not ready: GET /readyz says why")
 
 // allow decides about a handshake. Origins are checked by engineio, and tokens
 // when a namespace is joined, but a cookie that comes from a page that may not
 // use it opens nothing.
 func (st *stock) allow(r *http.Request) error {
 	s := st.gateway
+	address := addressOf(r.RemoteAddr)
+	if why, wait := s.handshakes.enter(address, s.rules.Load()); why != "" {
+		return st.full(why, wait)
+	}
 	if s.isDraining() || s.opts.Bridge.Ready() != nil {
 		s.count(refusedUnready)
 		return errNotReady
 	}
-	if why, ok := s.admission.mayEnter(addressOf(r.RemoteAddr)); !ok {
-		s.count(why)
-		return errTooMany
+	if why, ok := s.admission.mayEnter(address); !ok {
+		return st.full(why, retryFull)
 	}
 	if _, err := s.find(handshakeOf(r)); err != nil {
 		s.authRefused(auth.ReasonOf(err))
@@ -134,6 +135,13 @@ func (st *stock) allow(r *http.Request) error {
 		return err
 	}
 	return nil
+}
+
+// full refuses a handshake by a limit.
+func (st *stock) full(why refusal, retry time.Duration) error {
+	st.gateway.count(why)
+	e := why.tooMany(retry)
+	return &engineio.Refusal{Status: why.status(), Message: e.Msg + ": " + e.Hint, RetryAfter: e.Retry}
 }
 
 // refused counts what is not counted elsewhere.

@@ -2,12 +2,14 @@ package gateway
 
 import (
 	"encoding/json"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/gateway/native"
+	"github.com/jetway-io/jetway/gateway/quota"
 	"github.com/jetway-io/jetway/gateway/websock"
 )
 
@@ -22,6 +24,10 @@ const writeTimeout = 2 * time.Minute
 // serveNative lets a jetway.v1 client in.
 func (s *Server) serveNative(w http.ResponseWriter, r *http.Request) {
 	address, rules := addressOf(r.RemoteAddr), s.rules.Load()
+	if why, wait := s.handshakes.enter(address, rules); why != "" {
+		s.refuse(w, why, why.tooMany(wait))
+		return
+	}
 	if !originAllowed(r, rules.AllowedOrigins) {
 		s.refuse(w, refusedOrigin, &bridge.Error{Code: bridge.CodeForbidden, Msg: "this origin may not connect", Hint: "add it to allowed_origins"})
 		return
@@ -31,7 +37,7 @@ func (s *Server) serveNative(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if why, ok := s.admission.enter(address); !ok {
-		s.refuse(w, why, &bridge.Error{Code: bridge.CodeRateLimited, Msg: "too many clients", Hint: "limits.max_clients and limits.per_address bound them", Retry: 5 * time.Second})
+		s.refuse(w, why, why.tooMany(retryFull))
 		return
 	}
 	leave := func() { s.admission.leave(address) }
@@ -41,15 +47,27 @@ func (s *Server) serveNative(w http.ResponseWriter, r *http.Request) {
 		s.refuseToken(w, err)
 		return
 	}
+	quotas := s.quotas.Client()
+	var user *quota.User
+	if id != nil {
+		if user, err = quotas.Enter(id.User, id.Anonymous); err != nil {
+			leave()
+			answer(w, refusedUser.status(), bridge.ErrorOf(err)) // it has been counted
+			return
+		}
+	}
 	conn, err := websock.Upgrade(w, r, websock.Options{
 		Subprotocols:    []string{subprotocol},
 		CheckOrigin:     func(*http.Request) bool { return true }, // checked above
 		MaxMessageBytes: s.opts.MaxMessageBytes,
+		MessageTimeout:  s.opts.MessageTimeout,
+		MaxRate:         rules.quotas(s.opts.MaxMessageBytes).ReadRate(),
 		IdleTimeout:     s.opts.PingInterval + s.opts.PingTimeout,
 		WriteTimeout:    writeTimeout,
 		Stats:           &s.wire,
 	})
 	if err != nil {
+		user.Leave()
 		leave()
 		s.count(refusedUpgrade)
 		s.logger.Debug("handshake refused", "client", address, "error", err)
@@ -66,7 +84,9 @@ func (s *Server) serveNative(w http.ResponseWriter, r *http.Request) {
 		Current:          s.current,
 		MaxMessageBytes:  s.opts.MaxMessageBytes,
 		MaxSubscriptions: rules.MaxSubscriptions,
-		PublishRate:      rules.PublishRate,
+		MaxInflight:      rules.MaxInflight,
+		Quota:            quotas,
+		User:             user,
 		PingInterval:     s.opts.PingInterval,
 		Dedupe:           s.dedupe,
 		Address:          address,
@@ -107,7 +127,7 @@ func answer(w http.ResponseWriter, status int, e *bridge.Error) {
 	}{Code: e.Code, Msg: e.Msg, Hint: e.Hint}
 	if e.Retry > 0 {
 		body.Retry = e.Retry.String()
-		w.Header().Set("Retry-After", strconv.Itoa(int(e.Retry.Seconds())))
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(e.Retry.Seconds()))))
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)

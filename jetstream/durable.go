@@ -125,8 +125,8 @@ func (b *Broker) allow(ctx context.Context, s *stream, d bridge.Durable) error {
 	if have < b.o.UserDurables {
 		return nil
 	}
-	return &bridge.Error{Code: bridge.CodeRateLimited, Msg: fmt.Sprintf("a user may have %d durable subscriptions on a stream", b.o.UserDurables),
-		Hint: "use one of them, or a position"}
+	return bridge.OverLimit(bridge.LimitDurables, fmt.Sprintf("a user may have %d durable subscriptions on a stream", b.o.UserDurables),
+		"use one of them, or a position", 0)
 }
 
 // makeDurable makes the consumer with everything up to seen acknowledged.

@@ -62,11 +62,8 @@ func (ds *durables) open(d bridge.Durable, start uint64, now time.Time) (seen ui
 		return found.seen, true, nil
 	}
 	if ds.max >= 0 && len(have) >= ds.max {
-		return 0, false, &bridge.Error{
-			Code: bridge.CodeRateLimited,
-			Msg:  fmt.Sprintf("a user has at most %d durables", ds.max),
-			Hint: "use fewer names; unused ones are deleted after a while",
-		}
+		return 0, false, bridge.OverLimit(bridge.LimitDurables, fmt.Sprintf("a user has at most %d durables", ds.max),
+			"use fewer names; unused ones are deleted after a while", 0)
 	}
 	if have == nil {
 		have = make(map[string]*durable)

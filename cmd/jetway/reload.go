@@ -8,11 +8,13 @@ import (
 	"github.com/jetway-io/jetway/config"
 )
 
-// reloads are the keys, and those below them, that a running server takes.
-var reloads = []string{"allowed_origins", "auth", "roles", "limits.max_clients", "limits.max_subscriptions", "limits.publish_rate", "limits.per_address", "limits.auth_timeout"}
+// reloads are the keys, and those below them, that a running server takes, all
+// but restarts.
+var reloads, restarts = []string{"allowed_origins", "trusted_proxies", "auth", "roles", "limits"}, []string{"limits.max_message_bytes", "limits.max_durables",
+	"limits.handshake_timeout", "limits.message_timeout", "limits.max_header_bytes"}
 
 func reloadable(key string) bool {
-	return slices.ContainsFunc(reloads, func(r string) bool { return key == r || strings.HasPrefix(key, r+".") })
+	return !slices.Contains(restarts, key) && slices.ContainsFunc(reloads, func(r string) bool { return key == r || strings.HasPrefix(key, r+".") })
 }
 
 // reload takes the roles, keys, limits and origins of a configuration, all of

@@ -227,15 +227,28 @@ func gatewayOptions(c *config.Config, b *bridge.Bridge, logger *slog.Logger) (ga
 		TLSCert:          c.TLS.Cert,
 		TLSKey:           c.TLS.Key,
 		AllowedOrigins:   c.AllowedOrigins,
+		TrustedProxies:   c.Proxies(),
 		MaxClients:       c.Limits.MaxClients,
 		MaxPerAddress:    c.Limits.PerAddress,
 		MaxMessageBytes:  int(c.Limits.MaxMessageBytes),
 		MaxSubscriptions: c.Limits.MaxSubscriptions,
 		PublishRate:      c.Limits.PublishRate,
+		PublishBytes:     float64(c.Limits.PublishBytes),
+		UserPublishRate:  c.Limits.UserPublishRate,
+		UserPublishBytes: float64(c.Limits.UserPublishBytes),
+		RequestRate:      c.Limits.RequestRate,
+		MaxInflight:      c.Limits.MaxInflight,
+		MaxPerUser:       c.Limits.PerUser,
+		HandshakeRate:    c.Limits.HandshakeRate,
+		HandshakeTimeout: c.Limits.HandshakeTimeout,
+		MessageTimeout:   c.Limits.MessageTimeout,
+		MaxHeaderBytes:   int(c.Limits.MaxHeaderBytes),
 		PingInterval:     c.Ping.Interval,
 		PingTimeout:      c.Ping.Timeout,
 		TokenSources:     auth.Sources{Cookie: c.Auth.Cookie, Query: c.Auth.Query},
 		AuthTimeout:      c.Limits.AuthTimeout,
+
+		HandshakeRatePerAddress: c.Limits.HandshakeRatePerAddress,
 	}
 	if c.Auth.Anonymous == devRole {
 		o.Pages = pages

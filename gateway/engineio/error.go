@@ -3,6 +3,7 @@ package engineio
 import (
 	"errors"
 	"net/http"
+	"time"
 )
 
 // The errors of a [Session]'s methods.
@@ -48,6 +49,8 @@ type Error struct {
 	Message string `json:"message"`
 
 	status int
+	retry  time.Duration // when the client may try again; 0 is unsaid
+	told   bool          // with its status also to a WebSocket
 }
 
 // Error returns the message, with its origin.
@@ -60,6 +63,26 @@ func refusal(c Code) *Error {
 		status = http.StatusForbidden
 	}
 	return &Error{Code: c, Message: codeMessages[c], status: status}
+}
+
+// Refusal is an error of [Options.AllowRequest] that says more than why.
+type Refusal struct {
+	Status     int // of the answer, also to a WebSocket's handshake
+	Message    string
+	RetryAfter time.Duration // 0 leaves the field out
+}
+
+// Error returns the message.
+func (r *Refusal) Error() string { return r.Message }
+
+// notAllowed is the error for a handshake that AllowRequest refuses.
+func notAllowed(err error) *Error {
+	e := refusal(CodeForbidden)
+	e.Message = err.Error()
+	if more := (*Refusal)(nil); errors.As(err, &more) {
+		e.status, e.retry, e.told = more.Status, more.RetryAfter, true
+	}
+	return e
 }
 
 // errDraining refuses handshakes while the server stops; the stock client

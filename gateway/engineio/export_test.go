@@ -13,7 +13,7 @@ const (
 	MaxTombBytes = maxTombBytes
 	TombTimeout  = tombTimeout
 	NoopDelay    = noopDelay
-	BodyTimeout  = bodyTimeout
+	BodyTimeout  = DefaultMessageTimeout
 	CutTimeout   = cutTimeout
 )
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -388,6 +389,60 @@ func TestW09PingFlood(t *testing.T) {
 		c.send(text, "5")
 		if f := c.next(); f != (frame{pong, "early"}) {
 			t.Errorf("%v", f)
+		}
+	})
+}
+
+// W09, E03: what a client sends more than it may is read later, by either
+// transport, and other sessions do not wait for it.
+func TestW09MaxRate(t *testing.T) {
+	o := engineio.Options{MaxRate: 100, PingInterval: time.Hour}
+	bubble(t, new(recorder), o, func(t *testing.T, s *site) {
+		sid, other := s.open(), s.open()
+		begin := time.Now()
+		var all sync.WaitGroup
+		all.Go(func() {
+			s.post(sid, strings.Repeat("3\x1e", 299)+"3").is(t, 200, "ok")
+		})
+		synctest.Wait()
+		s.post(other, "4x").is(t, 200, "ok")
+		if took := time.Since(begin); took > 10*time.Millisecond {
+			t.Errorf("the other session waited for %s", took)
+		}
+		all.Wait()
+		if took := time.Since(begin); took < 1900*time.Millisecond || took > 2100*time.Millisecond {
+			t.Errorf("300 packets took %s", took)
+		}
+	})
+	bubble(t, new(recorder), o, func(t *testing.T, s *site) {
+		c := s.ws("EIO=4&transport=websocket")
+		s.opened(c.next().payload)
+		begin := time.Now()
+		for range 300 {
+			c.send(text, "3")
+		}
+		c.send(text, "1")
+		c.wantClosed(1000)
+		if took := time.Since(begin); took < 1900*time.Millisecond || took > 2100*time.Millisecond {
+			t.Errorf("300 packets took %s", took)
+		}
+	})
+}
+
+// W12: who decides about handshakes can say with which status, by either
+// transport.
+func TestRefusal(t *testing.T) {
+	o := engineio.Options{AllowRequest: func(*http.Request) error {
+		return fmt.Errorf("wrapped: %w", &engineio.Refusal{Status: 429, Message: "later", RetryAfter: 1500 * time.Millisecond})
+	}}
+	bubble(t, new(recorder), o, func(t *testing.T, s *site) {
+		a := s.do(s.request("GET", polling, ""))
+		if a.status != 429 || a.header.Get("Retry-After") != "2" || !strings.Contains(a.body, "later") || !strings.Contains(a.body, `"code":4`) {
+			t.Errorf("%+v", a)
+		}
+		_, _, res := s.handshake("EIO=4&transport=websocket", "")
+		if res.StatusCode != 429 || res.Header.Get("Retry-After") != "2" {
+			t.Errorf("%+v", res)
 		}
 	})
 }

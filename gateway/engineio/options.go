@@ -23,6 +23,7 @@ const (
 	DefaultMaxPackets        = 100_000
 	DefaultMaxBufferedBytes  = 1 << 20
 	DefaultWriteTimeout      = 20 * time.Second
+	DefaultMessageTimeout    = 30 * time.Second
 	DefaultCompressAbove     = 1024
 )
 
@@ -55,6 +56,16 @@ type Options struct {
 	// events of a full POST make. The session is closed beyond it.
 	MaxPackets int
 
+	// MaxRate is how many packets a second are read of one client, in bursts of
+	// one second, with the pings and pongs of its WebSocket; further ones have to
+	// wait. 0, the default, and negative: all.
+	MaxRate float64
+
+	// MessageTimeout is how long a WebSocket message, and the body of a POST, may
+	// take, whatever else arrives in between: against those that are dripped, or
+	// never finished. Default 30s.
+	MessageTimeout time.Duration
+
 	// MaxBufferedBytes bounds what waits for a client, in bytes of WebSocket
 	// frames. What is larger by itself is taken when nothing else waits. Full,
 	// Send and TryWrite return [ErrFull], and Write waits. Default 1 MiB.
@@ -78,7 +89,8 @@ type Options struct {
 	Cookie string
 
 	// AllowRequest decides about a handshake. An error refuses it with 403,
-	// code 4 and the error's text, which the client sees. Nil allows all.
+	// code 4 and the error's text, which the client sees; a [Refusal] has a
+	// status of its own. Nil allows all.
 	AllowRequest func(*http.Request) error
 
 	// GenerateID makes the sid of a new session: unique, not to be guessed,
@@ -130,6 +142,7 @@ func (o Options) withDefaults() Options {
 	orDefault(&o.PingTimeout, DefaultPingTimeout)
 	orDefault(&o.UpgradeTimeout, DefaultUpgradeTimeout)
 	orDefault(&o.WriteTimeout, DefaultWriteTimeout)
+	orDefault(&o.MessageTimeout, DefaultMessageTimeout)
 	orDefault(&o.MaxHTTPBufferSize, DefaultMaxHTTPBufferSize)
 	orDefault(&o.MaxPackets, DefaultMaxPackets)
 	orDefault(&o.MaxBufferedBytes, DefaultMaxBufferedBytes)

@@ -10,11 +10,6 @@ import (
 	"github.com/jetway-io/jetway/bridge"
 )
 
-// bodyTimeout is how long the body of a POST may take, against clients that
-// never finish it. Meanwhile they cannot send a pong: by default their session
-// would end at the same time.
-const bodyTimeout = DefaultPingInterval + DefaultPingTimeout
-
 // noopDelay is how long a poll that comes during an upgrade is kept before a
 // noop ends it. The client is about to say that the upgrade is complete, and
 // what it sends on two connections may arrive in another order. The reference
@@ -228,7 +223,7 @@ func (s *Session) readBody(w http.ResponseWriter, r *http.Request) ([]byte, erro
 		return nil, &http.MaxBytesError{Limit: limit}
 	}
 	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Now().Add(bodyTimeout)) // not all can
+	_ = rc.SetReadDeadline(time.Now().Add(s.server.opts.MessageTimeout)) // not all can
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err == nil {
 		// The handler may take longer. After an error it stays, for what
@@ -251,6 +246,7 @@ func (s *Session) receivePayload(body []byte) *Error {
 			s.end(endNoPacket)
 			return refusal(CodeBadRequest)
 		}
+		s.pace.Wait()
 		if !s.receive(p) {
 			if p.Type == PacketPing {
 				return refusal(CodeBadRequest)

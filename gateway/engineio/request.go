@@ -13,7 +13,7 @@ type Request struct {
 	Host       string
 	Path       string
 	Query      url.Values
-	RemoteAddr string               // host:port of the other end of the connection
+	RemoteAddr string               // of the HTTP request: host:port of the other end of the connection, unless somebody in between knew better
 	TLS        *tls.ConnectionState // nil without TLS
 }
 

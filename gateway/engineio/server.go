@@ -5,9 +5,11 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -130,9 +132,7 @@ func (s *Server) handshake(w http.ResponseWriter, r *http.Request, query url.Val
 	}
 	if s.opts.AllowRequest != nil {
 		if err := s.opts.AllowRequest(r); err != nil {
-			refused := refusal(CodeForbidden)
-			refused.Message = err.Error()
-			return refused
+			return notAllowed(err)
 		}
 	}
 	sid, req := s.opts.GenerateID(), newRequest(r, query)
@@ -188,6 +188,8 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, header http.Head
 		Header:          header,
 		CheckOrigin:     func(*http.Request) bool { return true }, // checked by CORS.allows
 		MaxMessageBytes: s.opts.MaxHTTPBufferSize,
+		MessageTimeout:  s.opts.MessageTimeout,
+		MaxRate:         s.opts.MaxRate,
 		// The heartbeat decides: this must not come first.
 		IdleTimeout:  2 * (s.opts.PingInterval + s.opts.PingTimeout),
 		WriteTimeout: s.opts.WriteTimeout,
@@ -255,11 +257,16 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, e *Error) {
 		// connection again.
 		h.Set("Connection", "close")
 	}
+	if e.retry > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.retry.Seconds()))))
+	}
 	status, body := e.status, []byte(e.Message)
 	if websocket.IsWebSocketUpgrade(r) {
 		h.Set("Content-Type", "text/plain; charset=UTF-8")
 		h.Set("Connection", "close")
-		status = http.StatusBadRequest
+		if !e.told {
+			status = http.StatusBadRequest
+		}
 	} else {
 		h.Set("Content-Type", "application/json")
 		body, _ = json.Marshal(e) // such a struct always can be

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/gateway/quota"
 	"github.com/jetway-io/jetway/gateway/websock"
 )
 
@@ -20,6 +21,7 @@ type Session struct {
 	server *Server
 	id     string
 	req    *Request
+	pace   *quota.Pace // of POSTs; nil without a bound
 
 	// handling is held by whoever calls the handler, and from construction
 	// until Open has returned: so the calls are serial. It is taken before mu.
@@ -66,7 +68,7 @@ func (t turn) pass() { <-t }
 
 // newSession returns a session that is not open yet: its handling is held.
 func newSession(server *Server, id string, req *Request, conn *websock.Conn) *Session {
-	s := &Session{server: server, id: id, req: req, handling: make(turn, 1), transport: Polling, conn: conn}
+	s := &Session{server: server, id: id, req: req, pace: quota.NewPace(server.opts.MaxRate), handling: make(turn, 1), transport: Polling, conn: conn}
 	if conn != nil {
 		s.transport = WebSocket
 	}

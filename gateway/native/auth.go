@@ -36,13 +36,16 @@ func (s *Session) admit(msg []byte, text bool) bool {
 	switch {
 	case err != nil:
 	case f.Verb == VerbPing, f.Verb == VerbHelp:
-		return s.verb(f) == nil // they do not fail
+		if err := s.verb(f); err != nil {
+			s.refuse(f, err)
+		}
+		return !s.tooFast()
 	case f.Verb == VerbAuth:
 		id, err := s.opts.Authenticate(context.Background(), f.Text)
 		if err == nil {
 			err = s.become(f, id)
 		}
-		if err != nil {
+		if err != nil && !s.crowded(f, err) {
 			s.turnAway(err)
 		}
 		return err == nil
@@ -57,9 +60,15 @@ func early() error {
 
 // become makes the client who its token says that it is.
 func (s *Session) become(f *Frame, id *auth.Identity) error {
-	if err := s.client.Become(id.User, id.Permissions); err != nil {
+	user, err := s.opts.Quota.Enter(id.User, id.Anonymous)
+	if err != nil {
 		return err
 	}
+	if err := s.client.Become(id.User, id.Permissions); err != nil {
+		user.Leave()
+		return err
+	}
+	s.user = user // nobody was one before
 	s.mu.Lock()
 	if s.limbo != nil {
 		s.limbo.Stop()
@@ -69,6 +78,18 @@ func (s *Session) become(f *Frame, id *auth.Identity) error {
 	s.conn.SetMaxMessageBytes(s.opts.MaxMessageBytes)
 	s.identified(f, id)
 	return nil
+}
+
+// crowded ends the session of a user that has too many connections, and reports
+// whether it has.
+func (s *Session) crowded(f *Frame, err error) bool {
+	e := bridge.ErrorOf(err)
+	if e.Limit != bridge.LimitUser {
+		return false
+	}
+	s.refuse(f, err)
+	s.bye(websock.CodeTooFast, e.Msg+": "+e.Hint, e.Retry)
+	return true
 }
 
 // identified notes who the client is, and answers its auth.
@@ -81,7 +102,7 @@ func (s *Session) identified(f *Frame, id *auth.Identity) {
 // user, or the first one of an anonymous client. One that is no good leaves
 // everything as it is, but one of another user ends the session.
 func (s *Session) auth(f *Frame) error {
-	if err := s.limited(); err != nil {
+	if err := s.opts.Quota.Request(); err != nil {
 		return err
 	}
 	id, err := s.opts.Authenticate(context.Background(), f.Text)

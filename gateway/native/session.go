@@ -13,10 +13,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/gateway/auth"
+	"github.com/jetway-io/jetway/gateway/quota"
 	"github.com/jetway-io/jetway/gateway/websock"
 )
 
@@ -43,7 +42,9 @@ type Options struct {
 	Current          func(*auth.Identity) *auth.Identity // who a client is by the rules as they are now, as for Renew; nil: they do not change
 	MaxMessageBytes  int                                 // as the connection enforces it; told to the client
 	MaxSubscriptions int                                 // of one client
-	PublishRate      float64                             // messages per second; bursts of one second
+	MaxInflight      int                                 // publishes and requests of one client without an answer
+	Quota            *quota.Client                       // what the client may ask for; nil: everything
+	User             *quota.User                         // who Identity is there; the session leaves for it
 	PingInterval     time.Duration                       // between two pings of the server
 	Dedupe           time.Duration                       // told to the client
 	Address          string                              // where the client is, for the log
@@ -59,9 +60,9 @@ type Session struct {
 	logger *slog.Logger
 
 	// Owned by Run.
-	who   *auth.Identity // nil until it is known
-	limit *rate.Limiter
-	bad   int // bad frames in a row
+	who  *auth.Identity // nil until it is known
+	user *quota.User    // the same; nil also while it is anonymous
+	bad  int            // bad frames in a row
 
 	// Set by answers to pub, whose faults only the bridge can see.
 	misused atomic.Bool // a frame was refused as bad since Run last looked
@@ -84,7 +85,7 @@ type Session struct {
 // New makes a session on a connection; it owns both from now on.
 func New(conn *websock.Conn, opts Options) *Session {
 	s := &Session{opts: opts, conn: conn, logger: opts.Logger.With("client", opts.Address), left: make(chan struct{}), done: make(chan struct{})}
-	s.limit = rate.NewLimiter(rate.Limit(opts.PublishRate), int(opts.PublishRate)+1)
+	s.user = opts.User
 	user, perms := "", bridge.Permissions{}
 	s.id, s.since = opts.Identity, time.Now()
 	if s.who = opts.Identity; s.who != nil {
@@ -96,6 +97,7 @@ func New(conn *websock.Conn, opts Options) *Session {
 		Encoder:          Encoder{},
 		Transport:        conn,
 		MaxSubscriptions: opts.MaxSubscriptions,
+		MaxInflight:      opts.MaxInflight,
 		Failed:           func(error) { _ = conn.Close() }, // ends the reading
 	})
 	conn.OnPing(func() { s.client.Reply(func(out *bridge.Output) { conn.AppendPong(out) }) })
@@ -232,7 +234,7 @@ func (s *Session) bye(code websock.Code, why string, retry time.Duration) {
 // another moment, and returns when the session has ended or ctx has.
 func (s *Session) Shutdown(ctx context.Context) {
 	s.client.Settle(ctx)
-	s.say(websock.CodeRestart, "the gateway restarts", (retryLeast + mrand.N(retrySpread)).Round(time.Millisecond))
+	s.say(websock.CodeRestart, "the gateway restarts", jittered())
 	if s.client.Flush(ctx) == nil {
 		// Its own close frame is on its way; then Run ends by itself.
 		left, cancel := context.WithTimeout(ctx, finishTimeout)
@@ -245,6 +247,11 @@ func (s *Session) Shutdown(ctx context.Context) {
 	}
 	_ = s.conn.Close() // Run sees it
 	<-s.done
+}
+
+// jittered is when a client may come back.
+func jittered() time.Duration {
+	return (retryLeast + mrand.N(retrySpread)).Round(time.Millisecond)
 }
 
 // Discard is for a session that is not going to run.
@@ -267,6 +274,7 @@ func (s *Session) close() {
 	_ = s.conn.Close() // it may be closed already
 	s.tasks.Wait()
 	s.client.Close()
+	s.user.Leave()
 }
 
 // handle does what one message asks for. It returns false when the session is
@@ -280,9 +288,15 @@ func (s *Session) handle(msg []byte, text bool) bool {
 		s.turnAway(final)
 		return false
 	}
+	if s.crowded(f, err) {
+		return false
+	}
 	var e *bridge.Error
 	if err != nil {
 		e = s.refuse(f, err)
+	}
+	if s.tooFast() {
+		return false
 	}
 	misused := s.misused.Swap(false)
 	if !misused && (e == nil || e.Code != bridge.CodeBadFrame && e.Code != bridge.CodeUnknownVerb) {
@@ -294,6 +308,16 @@ func (s *Session) handle(msg []byte, text bool) bool {
 	}
 	s.bye(websock.CodeBadFrames, fmt.Sprintf("%d bad frames in a row", maxBadFrames), 0)
 	return false
+}
+
+// tooFast ends the session of a client that goes on however often it is
+// refused, and reports whether it does.
+func (s *Session) tooFast() bool {
+	if !s.opts.Quota.TooFast() {
+		return false
+	}
+	s.bye(websock.CodeTooFast, "too much was refused, and more was sent: wait for retry", jittered())
+	return true
 }
 
 // parse reads a message, which is the frame's own from now on.
@@ -311,7 +335,8 @@ func (s *Session) refuse(f *Frame, err error) *bridge.Error {
 	if e.Code == bridge.CodeInternal {
 		s.logger.Error("request failed", "user", s.client.User(), "verb", f.Verb.String(), "error", err)
 	}
-	s.opts.Bridge.Stats().Refused.Add(e.Code)
+	s.opts.Bridge.Stats().Refuse(e)
+	s.opts.Quota.Refused() // tooFast looks at what comes of it
 	s.text(func(dst []byte) []byte { return AppendErr(dst, f.Ref(), e) })
 	return e
 }

@@ -45,7 +45,7 @@ func newSite(t *testing.T) *site {
 		t.Fatal(err)
 	}
 	s.opts = native.Options{
-		Bridge: s.bridge, Logger: slog.New(slog.DiscardHandler), MaxMessageBytes: 1 << 20, MaxSubscriptions: 10, PublishRate: 1e6,
+		Bridge: s.bridge, Logger: slog.New(slog.DiscardHandler), MaxMessageBytes: 1 << 20, MaxSubscriptions: 10,
 		PingInterval: time.Hour, AuthTimeout: 10 * time.Second, Authenticate: s.authenticate, AuthRefused: s.count,
 	}
 	t.Cleanup(func() {

@@ -2,8 +2,6 @@ package native
 
 import (
 	"context"
-	"fmt"
-	"time"
 
 	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/gateway/websock"
@@ -12,6 +10,12 @@ import (
 // verb does what a well-formed frame asks for. An error is answered by the
 // caller; each verb answers its own success.
 func (s *Session) verb(f *Frame) error {
+	switch f.Verb {
+	case VerbSub, VerbOff, VerbWork, VerbPing, VerbHelp: // the others are counted as what they are, or answers
+		if err := s.opts.Quota.Request(); err != nil {
+			return err
+		}
+	}
 	switch f.Verb {
 	case VerbAuth:
 		return s.auth(f)
@@ -52,7 +56,7 @@ func (s *Session) pub(f *Frame) error {
 	if !ok {
 		return &bridge.Error{Code: bridge.CodeBadFrame, Msg: "pub without a payload", Hint: `add "data" (JSON) or "b64" (bytes), as in ` + VerbPub.Example()}
 	}
-	if err := s.limited(); err != nil {
+	if err := s.mayPublish(len(payload)); err != nil {
 		return err
 	}
 	s.client.Publish(bridge.PublishRequest{
@@ -69,15 +73,13 @@ func (s *Session) pub(f *Frame) error {
 	return nil
 }
 
-// limited returns a refusal when the client sends more than it may.
-func (s *Session) limited() error {
-	r := s.limit.Reserve()
-	wait := r.Delay()
-	if wait <= 0 {
-		return nil
+// mayPublish returns a refusal when the client sends more than it may. Requests
+// cost the bus what publishes cost, so they share the limits.
+func (s *Session) mayPublish(bytes int) error {
+	if err := s.client.Room(); err != nil {
+		return err
 	}
-	r.Cancel()
-	return &bridge.Error{Code: bridge.CodeRateLimited, Msg: fmt.Sprintf("more than %g publishes per second", s.opts.PublishRate), Hint: "wait for retry", Retry: max(wait, time.Millisecond)}
+	return s.opts.Quota.Publish(s.user, bytes)
 }
 
 // refuseLater is refuse for what was found out on another goroutine than Run's.
@@ -139,7 +141,7 @@ func (s *Session) work(f *Frame) error {
 func (s *Session) settle(f *Frame, how bridge.SettleHow) error {
 	data, has := f.Payload()
 	if has && how == bridge.SettleWip {
-		if err := s.limited(); err != nil {
+		if err := s.mayPublish(len(data)); err != nil {
 			return err
 		}
 	}
@@ -152,11 +154,10 @@ func (s *Session) settle(f *Frame, how bridge.SettleHow) error {
 	return nil
 }
 
-// req asks a service. The answer comes when the service's does. Requests cost
-// the bus what publishes cost, so they share the limit.
+// req asks a service. The answer comes when the service's does.
 func (s *Session) req(f *Frame) error {
 	data, _ := f.Payload()
-	if err := s.limited(); err != nil {
+	if err := s.mayPublish(len(data)); err != nil {
 		return err
 	}
 	s.client.Request(bridge.Request{Subject: f.Text, Data: data, Head: f.Head, Wait: f.Wait}, func(e *bridge.Event, err error) {

@@ -169,7 +169,8 @@ func (s *Socket) complain(err error) {
 		return
 	}
 	e := bridge.ErrorOf(err)
-	s.h.opts.Bridge.Stats().Refused.Add(e.Code)
+	s.h.opts.Bridge.Stats().Refuse(e)
+	s.listens()
 	object := member([]byte(`{"ok":false`), "code", string(e.Code))
 	s.control("error", append(member(member(object, "msg", e.Msg), "hint", e.Hint), '}'))
 }

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/gateway/native"
@@ -75,6 +74,12 @@ func (s *Socket) frame(v native.Verb, args [][]byte, p *socketio.Packet) (*nativ
 // do does a verb; its success is answered here, or later.
 func (s *Socket) do(p *socketio.Packet, f *native.Frame) error {
 	switch f.Verb {
+	case native.VerbSub, native.VerbOff, native.VerbWork, native.VerbPing: // the others are counted as what they are, or answers
+		if err := s.quota.Request(); err != nil {
+			return err
+		}
+	}
+	switch f.Verb {
 	case native.VerbAuth:
 		return s.auth(p, f)
 	case native.VerbPub:
@@ -103,7 +108,7 @@ func (s *Socket) pub(p *socketio.Packet, f *native.Frame) error {
 	if !ok {
 		return &bridge.Error{Code: bridge.CodeBadFrame, Msg: "pub without a payload", Hint: `add data, as in {pub: "events.chat.1", data: "hi"}`}
 	}
-	if err := s.limited(); err != nil {
+	if err := s.mayPublish(len(data)); err != nil {
 		return err
 	}
 	s.publish(p, bridge.PublishRequest{Subject: f.Text, Data: data, Head: f.Head, Key: f.Key, TTL: f.TTL, If: f.If, At: f.At, Delay: f.Delay})
@@ -138,7 +143,7 @@ func (s *Socket) sub(p *socketio.Packet, f *native.Frame) error {
 func (s *Socket) join(p *socketio.Packet, filter string) error {
 	if !slices.Contains(s.filters, filter) {
 		if len(s.filters) >= s.most {
-			return &bridge.Error{Code: bridge.CodeRateLimited, Msg: fmt.Sprintf("a socket has at most %d subscriptions", s.most), Hint: "end one with jetway:off, or use one wider filter"}
+			return bridge.OverLimit(bridge.LimitSubscriptions, fmt.Sprintf("a socket has at most %d subscriptions", s.most), "end one with jetway:off, or use one wider filter", 0)
 		}
 		if err := s.refilter(append(slices.Clone(s.filters), filter)); err != nil {
 			return err
@@ -201,7 +206,7 @@ var settleHow = map[native.Verb]bridge.SettleHow{
 func (s *Socket) settle(p *socketio.Packet, f *native.Frame) error {
 	data, has := f.Payload()
 	if has && f.Verb == native.VerbWip {
-		if err := s.limited(); err != nil {
+		if err := s.mayPublish(len(data)); err != nil {
 			return err
 		}
 	}
@@ -212,7 +217,7 @@ func (s *Socket) settle(p *socketio.Packet, f *native.Frame) error {
 
 func (s *Socket) req(p *socketio.Packet, f *native.Frame) error {
 	data, _ := f.Payload()
-	if err := s.limited(); err != nil {
+	if err := s.mayPublish(len(data)); err != nil {
 		return err
 	}
 	s.client.Request(bridge.Request{Subject: f.Text, Data: data, Head: f.Head, Wait: f.Wait}, func(e *bridge.Event, err error) {
@@ -230,15 +235,20 @@ func (s *Socket) req(p *socketio.Packet, f *native.Frame) error {
 	return nil
 }
 
-// limited returns a refusal when the client sends more than it may.
-func (s *Socket) limited() error {
-	r := s.limit.Reserve()
-	wait := r.Delay()
-	if wait <= 0 {
-		return nil
+// mayPublish returns a refusal when the client sends more than it may.
+func (s *Socket) mayPublish(bytes int) error {
+	if err := s.client.Room(); err != nil {
+		return err
 	}
-	r.Cancel()
-	return &bridge.Error{Code: bridge.CodeRateLimited, Msg: fmt.Sprintf("more than %g events per second", float64(s.limit.Limit())), Hint: "wait for retry", Retry: max(wait, time.Millisecond)}
+	return s.quota.Publish(s.member, bytes)
+}
+
+// listens counts a refusal, and closes the connection of a client that goes on
+// however often it is refused.
+func (s *Socket) listens() {
+	if !s.quota.Refused() {
+		s.conn.Close()
+	}
 }
 
 // published are the members of the answer to an event.
@@ -288,7 +298,8 @@ func (s *Socket) refuse(p *socketio.Packet, err error) {
 	if e.Code == bridge.CodeInternal {
 		s.h.opts.Logger.Error("an event failed", "namespace", s.namespace, "error", err)
 	}
-	s.h.opts.Bridge.Stats().Refused.Add(e.Code)
+	s.h.opts.Bridge.Stats().Refuse(e)
+	s.listens()
 	object := member([]byte(`{"ok":false`), "code", string(e.Code))
 	object = member(object, "msg", e.Msg)
 	if e.Hint != "" {

@@ -36,7 +36,7 @@ func (s *Socket) event(p *socketio.Packet) {
 	}
 	r, err := s.publication(name, args, p.Attachments)
 	if err == nil {
-		err = s.limited()
+		err = s.mayPublish(len(r.Data))
 	}
 	if err != nil {
 		s.refuse(p, err)

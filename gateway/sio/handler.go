@@ -9,6 +9,7 @@ import (
 
 	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/gateway/auth"
+	"github.com/jetway-io/jetway/gateway/quota"
 	"github.com/jetway-io/jetway/gateway/socketio"
 )
 
@@ -21,8 +22,7 @@ type Handler struct {
 	live map[*Socket]struct{} // until they are taken apart
 
 	// Of sockets to come.
-	maxSubscriptions int
-	publishRate      float64
+	maxSubscriptions, maxInflight int
 }
 
 var _ socketio.ConnHandler = (*Handler)(nil)
@@ -33,7 +33,7 @@ func New(o Options) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Handler{opts: o, live: make(map[*Socket]struct{}), maxSubscriptions: o.MaxSubscriptions, publishRate: o.PublishRate}, nil
+	return &Handler{opts: o, live: make(map[*Socket]struct{}), maxSubscriptions: o.MaxSubscriptions, maxInflight: o.MaxInflight}, nil
 }
 
 // Settle waits until what clients have asked of the broker is answered, or ctx
@@ -64,16 +64,16 @@ func (h *Handler) end(s *Socket, deliberate bool) {
 }
 
 // Limit changes the limits of the sockets to come.
-func (h *Handler) Limit(maxSubscriptions int, publishRate float64) {
+func (h *Handler) Limit(maxSubscriptions, maxInflight int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.maxSubscriptions, h.publishRate = maxSubscriptions, publishRate
+	h.maxSubscriptions, h.maxInflight = maxSubscriptions, maxInflight
 }
 
-func (h *Handler) limits() (maxSubscriptions int, publishRate float64) {
+func (h *Handler) limits() (maxSubscriptions, maxInflight int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.maxSubscriptions, h.publishRate
+	return h.maxSubscriptions, h.maxInflight
 }
 
 // ConnOptions returns the options of connections for this handler.
@@ -81,6 +81,7 @@ func (h *Handler) ConnOptions() socketio.ConnOptions {
 	return socketio.ConnOptions{
 		Handler:    h,
 		Namespaces: func(name string) bool { return slices.Contains(h.opts.Namespaces, name) },
+		Connecting: h.connecting,
 		Format:     h.opts.Format,
 		Logger:     h.opts.Logger,
 	}
@@ -88,14 +89,16 @@ func (h *Handler) ConnOptions() socketio.ConnOptions {
 
 // sockets are those of one connection, by namespace.
 type sockets struct {
+	quota *quota.Client
+
 	mu sync.Mutex
 	by map[string]*Socket
 }
 
-func socketsOf(c *socketio.Conn) *sockets {
+func (h *Handler) socketsOf(c *socketio.Conn) *sockets {
 	s, ok := c.Data.(*sockets)
 	if !ok {
-		s = &sockets{by: make(map[string]*Socket)}
+		s = &sockets{quota: h.opts.Quotas.Client(), by: make(map[string]*Socket)}
 		c.Data = s
 	}
 	return s
@@ -123,7 +126,7 @@ func (s *sockets) take(namespace string) *Socket {
 
 // Connect implements [socketio.ConnHandler].
 func (h *Handler) Connect(c *socketio.Conn, namespace string, payload []byte) {
-	all := socketsOf(c)
+	all := h.socketsOf(c)
 	var ask handshake
 	if payload != nil {
 		_ = json.Unmarshal(payload, &ask) // what is not as it should be is not there
@@ -134,7 +137,12 @@ func (h *Handler) Connect(c *socketio.Conn, namespace string, payload []byte) {
 		h.refuse(c, namespace, err)
 		return
 	}
-	s := h.newSocket(c, namespace, id)
+	member, err := all.quota.Enter(id.User, id.Anonymous)
+	if err != nil {
+		h.refuse(c, namespace, err)
+		return
+	}
+	s := h.newSocket(c, namespace, id, member)
 	all.add(s)
 	if err := s.begin(ask); err != nil {
 		all.take(namespace)
@@ -147,43 +155,65 @@ func (h *Handler) Connect(c *socketio.Conn, namespace string, payload []byte) {
 // instead: a stock client does not come back after a refusal.
 func (h *Handler) refuse(c *socketio.Conn, namespace string, err error) {
 	e := bridge.ErrorOf(err)
-	h.opts.Bridge.Stats().Refused.Add(e.Code)
 	if e.Code == bridge.CodeUnavailable || e.Code == bridge.CodeInternal || e.Code == bridge.CodeTimeout || e.Code == bridge.CodeNoResponders {
+		h.opts.Bridge.Stats().Refuse(e)
 		h.opts.Logger.Warn("a socket cannot be opened", "namespace", namespace, "error", err)
 		c.Close()
 		return
+	}
+	_ = c.Refuse(namespace, h.refusal(c, e)) // it is gone, or knows
+}
+
+// connecting says whether a client may join any namespace now: a loop of that
+// costs tokens to be judged, and sessions to be stored.
+func (h *Handler) connecting(c *socketio.Conn) *socketio.ConnectError {
+	if err := h.socketsOf(c).quota.Request(); err != nil {
+		return h.refusal(c, bridge.ErrorOf(err))
+	}
+	return nil
+}
+
+// refusal is what a client is told that is not let in. One that is refused too
+// often is closed.
+func (h *Handler) refusal(c *socketio.Conn, e *bridge.Error) *socketio.ConnectError {
+	h.opts.Bridge.Stats().Refuse(e)
+	if !h.socketsOf(c).quota.Refused() {
+		c.Close()
 	}
 	data := map[string]string{"code": string(e.Code)}
 	if e.Hint != "" {
 		data["hint"] = e.Hint
 	}
-	_ = c.Refuse(namespace, &socketio.ConnectError{Message: e.Msg, Data: data}) // it is gone, or knows
+	if e.Retry > 0 {
+		data["retry"] = e.Retry.String()
+	}
+	return &socketio.ConnectError{Message: e.Msg, Data: data}
 }
 
 // Event implements [socketio.ConnHandler].
 func (h *Handler) Event(c *socketio.Conn, p *socketio.Packet) {
-	if s := socketsOf(c).get(p.Namespace); s != nil && s.client.Ready() == nil {
+	if s := h.socketsOf(c).get(p.Namespace); s != nil && s.client.Ready() == nil {
 		s.event(p)
 	}
 }
 
 // Ack implements [socketio.ConnHandler].
 func (h *Handler) Ack(c *socketio.Conn, p *socketio.Packet) {
-	if s := socketsOf(c).get(p.Namespace); s != nil {
+	if s := h.socketsOf(c).get(p.Namespace); s != nil {
 		s.acked(p)
 	}
 }
 
 // Disconnect implements [socketio.ConnHandler]: the client has left on purpose.
 func (h *Handler) Disconnect(c *socketio.Conn, namespace string) {
-	if s := socketsOf(c).take(namespace); s != nil {
+	if s := h.socketsOf(c).take(namespace); s != nil {
 		h.end(s, true)
 	}
 }
 
 // Close implements [socketio.ConnHandler].
 func (h *Handler) Close(c *socketio.Conn, _ string) {
-	all := socketsOf(c)
+	all := h.socketsOf(c)
 	for _, namespace := range h.opts.Namespaces {
 		if s := all.take(namespace); s != nil {
 			h.end(s, false)

@@ -38,7 +38,7 @@ func (k handshake) token() (token string, ok bool) {
 // auth takes another token: the next one of the same user. One that is no good
 // leaves everything as it is; one of another user closes the connection.
 func (s *Socket) auth(p *socketio.Packet, f *native.Frame) error {
-	if err := s.limited(); err != nil {
+	if err := s.quota.Request(); err != nil {
 		return err
 	}
 	if f.Text == "" { // else the one of the handshake would be asked for

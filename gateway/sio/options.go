@@ -7,6 +7,7 @@ import (
 
 	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/gateway/auth"
+	"github.com/jetway-io/jetway/gateway/quota"
 	"github.com/jetway-io/jetway/gateway/socketio"
 )
 
@@ -58,9 +59,10 @@ type Options struct {
 	Namespaces []string        // nil means "/"
 	Format     socketio.Format // of all connections; FormatAuto looks at the first message
 
-	MaxMessageBytes  int     // of the payload of one event; 0 means 1 MiB
-	MaxSubscriptions int     // of one socket, its filters included; 0 means 100
-	PublishRate      float64 // events per second and socket, bursts of one second; 0 means 1,000
+	MaxMessageBytes  int             // of the payload of one event; 0 means 1 MiB
+	MaxSubscriptions int             // of one socket, its filters included; 0 means 100
+	MaxInflight      int             // events and requests of one socket without an answer; 0 means 4,096
+	Quotas           *quota.Registry // what connections and users may ask for; nil: everything
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -93,9 +95,6 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.MaxSubscriptions <= 0 {
 		o.MaxSubscriptions = 100
-	}
-	if o.PublishRate <= 0 {
-		o.PublishRate = 1000
 	}
 	return o, nil
 }

@@ -9,10 +9,9 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/gateway/auth"
+	"github.com/jetway-io/jetway/gateway/quota"
 	"github.com/jetway-io/jetway/gateway/socketio"
 )
 
@@ -27,7 +26,8 @@ type Socket struct {
 	namespace string
 	client    *bridge.Client
 	encoder   *encoder
-	limit     *rate.Limiter
+	quota     *quota.Client   // of the connection
+	member    *quota.User     // who user is there
 	session   *bridge.Session // nil without recovery
 	bundle    string          // its sid; "" before begin
 	user      string
@@ -86,10 +86,10 @@ func (k handshake) offset() string {
 }
 
 // newSocket makes the bridge's client. Nothing is written to it before begin.
-func (h *Handler) newSocket(c *socketio.Conn, namespace string, id *auth.Identity) *Socket {
-	most, perSecond := h.limits()
+func (h *Handler) newSocket(c *socketio.Conn, namespace string, id *auth.Identity, member *quota.User) *Socket {
+	most, inflight := h.limits()
 	s := &Socket{h: h, most: most, conn: c, namespace: namespace, user: id.User, id: id, named: make(map[string]string),
-		limit: rate.NewLimiter(rate.Limit(perSecond), int(perSecond)+1)}
+		quota: h.socketsOf(c).quota, member: member}
 	s.encoder = newEncoder(s)
 	s.client = h.opts.Bridge.Connect(bridge.ClientOptions{
 		User:             id.User,
@@ -97,6 +97,7 @@ func (h *Handler) newSocket(c *socketio.Conn, namespace string, id *auth.Identit
 		Encoder:          s.encoder,
 		Transport:        s,
 		MaxSubscriptions: most,
+		MaxInflight:      inflight,
 		Failed:           func(error) { c.Close() },
 	})
 	s.since = time.Now()
@@ -252,7 +253,7 @@ func (s *Socket) connectSubscriptions() (filters []string, from string, beside [
 // leaves, and tells its client, so that two that claim to be one do not take
 // it from each other for ever.
 func (s *Socket) takenOver() {
-	if socketsOf(s.conn).take(s.namespace) != nil {
+	if s.h.socketsOf(s.conn).take(s.namespace) != nil {
 		_ = s.conn.Leave(s.namespace) // it is gone
 		s.h.end(s, false)
 	}
@@ -270,6 +271,7 @@ func (s *Socket) end(deliberate bool) {
 	}
 	s.expiry.Stop()
 	s.client.Close()
+	s.member.Leave()
 	switch {
 	case s.session == nil:
 	case deliberate:

@@ -84,6 +84,10 @@ type ConnOptions struct {
 	// What it refuses is answered as the reference does, "Invalid namespace".
 	Namespaces func(name string) bool
 
+	// Connecting is asked before a client joins a namespace, also one that there
+	// is not. What it returns refuses that; nil lets it go on. Nil lets all.
+	Connecting func(*Conn) *ConnectError
+
 	// Format of all connections. The default, FormatAuto, looks at the first
 	// message of each.
 	Format Format
@@ -160,7 +164,7 @@ func (o *Conns) Close(s *engineio.Session, reason string) { s.Data.(*Conn).close
 // may send. All methods may be called concurrently, and from within a
 // [ConnHandler].
 type Conn struct {
-	// Data is the handler's. Set it in the first Connect.
+	// Data is the handler's. Set it in the first Connecting, or Connect.
 	Data any
 
 	// Static after construction.
@@ -347,6 +351,11 @@ var invalidNamespace = &ConnectError{Message: "Invalid namespace"}
 
 // connect begins to join a namespace.
 func (c *Conn) connect(p *Packet) error {
+	if c.opts.Connecting != nil {
+		if why := c.opts.Connecting(c); why != nil {
+			return c.sayRefused(p.Namespace, why)
+		}
+	}
 	if !c.opts.Namespaces(p.Namespace) {
 		return c.sayRefused(p.Namespace, invalidNamespace)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gorilla/websocket"
 	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/gateway/quota"
 )
 
 // readBufferBytes is what every idle connection holds. Messages of chats and
@@ -34,6 +35,7 @@ type Conn struct {
 	idleTimeout    time.Duration
 	writeTimeout   time.Duration
 	stats          *Stats
+	pace           *quota.Pace // of the reading goroutine; nil without a bound
 
 	// Owned by the reading goroutine.
 	onPing    func()
@@ -71,6 +73,7 @@ func Upgrade(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 		idleTimeout:    o.IdleTimeout,
 		writeTimeout:   o.WriteTimeout,
 		stats:          o.Stats,
+		pace:           quota.NewPace(o.MaxRate),
 	}
 	c.SetMaxMessageBytes(o.MaxMessageBytes)
 	ws.SetPingHandler(c.handlePing)
@@ -121,6 +124,7 @@ func (c *Conn) AppendPong(out *bridge.Output) bool {
 }
 
 func (c *Conn) handlePing(payload string) error {
+	c.pace.Wait()
 	c.alive()
 	c.mu.Lock()
 	owed := c.owes
@@ -133,6 +137,7 @@ func (c *Conn) handlePing(payload string) error {
 }
 
 func (c *Conn) handlePong(string) error {
+	c.pace.Wait()
 	c.alive()
 	return nil
 }

@@ -39,6 +39,11 @@ type Options struct {
 	// dripped, or never finished. Default 30s.
 	MessageTimeout time.Duration
 
+	// MaxRate is how many messages, pings and pongs are read a second, in bursts
+	// of one second; further ones have to wait, and the client with them. 0, the
+	// default, and negative: all.
+	MaxRate float64
+
 	// IdleTimeout is how long a client may say nothing at all; every frame,
 	// pongs too, starts it anew. Give it the ping interval plus the time that
 	// a pong may take. Default 45s.

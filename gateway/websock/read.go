@@ -33,6 +33,7 @@ func (c *Conn) ReadMessage(dst []byte) (msg []byte, text bool, err error) {
 	if c.readErr != nil {
 		return nil, false, c.readErr
 	}
+	c.pace.Wait()
 	c.setReadDeadline(c.idleTimeout)
 	kind, r, err := c.ws.NextReader()
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/jetway-io/jetway/bridge"
@@ -47,7 +48,7 @@ var (
 )
 
 func (c *Conn) writeAll(v *vector) error {
-	if _, ok := c.wire.Conn.(*net.TCPConn); ok {
+	if _, ok := c.wire.Conn.(syscall.Conn); ok { // a *net.TCPConn, or what embeds one
 		return c.writeVector(v)
 	}
 	return c.writeChunks(v.all)
