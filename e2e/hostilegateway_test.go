@@ -38,7 +38,13 @@ roles:
   foe: {pub: [events.flood.>], sub: [events.>]}
 socketio: {ping_interval: 5s, ping_timeout: 5s, connect_timeout: 5s}
 ping: {interval: 5s, timeout: 5s}
-limits: {publish_rate: 10/s, per_address: %d, auth_timeout: 5s}
+limits:
+  publish_rate: 10/s
+  per_address: %d
+  handshake_rate_per_address: 100/s
+  handshake_timeout: 5s
+  message_timeout: 7s
+  auth_timeout: 5s
 log: {max_messages: 10000, max_bytes: 4MiB}
 `
 

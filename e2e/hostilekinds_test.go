@@ -34,9 +34,10 @@ var hostileKinds = []hostileKind{
 	{"connected, and silent", 150, time.Second, silent, list(outcomeCut), nil},
 	{"a WebSocket without auth", 200, time.Second, noAuth, list("closed 4408"), nil},
 	{"a token that is forged", 100, time.Second, forged, list("HTTP 401"), nil},
-	{"a message that drips, with pings", 100, time.Second, dripMessage, nil, list("closed 1008")},
+	{"a message that drips, with pings", 100, time.Second, dripMessage, list("closed 1008"), nil},
 	{"200 pings a second", 100, time.Second, pingFlood, nil, nil},
-	{"200 publishes a second, 10 are allowed", 100, time.Second, publishFlood, nil, nil},
+	{"50 publishes a second, 10 are allowed", 95, time.Second, publishTooFast, nil, nil},
+	{"2,000 publishes a second, 10 are allowed", 5, time.Second, publishFlood, list("closed 4429"), nil},
 	{"a bomb of deflate, with a token", 50, 5 * time.Second, bomb, list("closed 4413"), list(outcomeCut)},
 	{"a bomb of deflate, without", 50, 2 * time.Second, bombOfNobody, list("closed 4401"), list(outcomeCut)},
 	{"a frame of 1 TiB", 50, time.Second, oversized, list("closed 4413"), nil},
@@ -169,9 +170,10 @@ func flooding(a *attempt, burst int, frame []byte) string {
 
 func pingFlood(a *attempt) string { return flooding(a, 20, appendFrame(nil, bitFin|opPing, "ping")) }
 
-func publishFlood(a *attempt) string {
-	return flooding(a, 20, appendTextFrame(nil, fmt.Sprintf(`{"pub":"events.flood.%d","data":"%s"}`, a.who, strings.Repeat("x", 100))))
-}
+func publishTooFast(a *attempt) string { return flooding(a, 5, publication) }
+func publishFlood(a *attempt) string   { return flooding(a, 200, publication) }
+
+var publication = appendTextFrame(nil, `{"pub":"events.flood.x","data":"`+strings.Repeat("x", 100)+`"}`)
 
 func oversized(a *attempt) string {
 	if outcome := a.upgrade(pathNative, a.token()); outcome != "" {
