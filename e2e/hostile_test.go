@@ -28,6 +28,9 @@ func addresses(network, n int) (all []string) {
 	return all
 }
 
+// hostileUsers is how many accounts the attackers have.
+const hostileUsers = 10
+
 // siege is a gateway, with its crowd.
 type siege struct {
 	size    hostileSize
@@ -45,7 +48,7 @@ func newSiege(t *testing.T, size hostileSize) *siege {
 	s := &siege{size: size, gateway: besiege(t, size.gogc)}
 	s.gateway.fill(t)
 	s.crowd = gather(t, size.crowd, s.gateway.address, addresses(1, 10), seedOf(t))
-	for i := range 100 {
+	for i := range hostileUsers {
 		s.tokens = append(s.tokens, hostileToken(t, fmt.Sprint("foe", i), "foe"))
 	}
 	return s

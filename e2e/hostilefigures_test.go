@@ -13,8 +13,8 @@ import (
 
 const (
 	hostileRuns   = 3
-	hostileWindow = 12 * time.Second // of each phase
-	hostileAttack = 22 * time.Second // of the attack itself, which has to see timeouts
+	hostileWindow = 10 * time.Second // of each phase
+	hostileAttack = 16 * time.Second // of the one in which all timeouts are to be seen
 )
 
 // The phases of a run.
@@ -99,6 +99,9 @@ func measureSiege(t *testing.T, size hostileSize) *hostileRun {
 	p.after, p.back = s.recover(t)
 	p.deeds = attackers.done()
 	checkDeeds(t, p.deeds, refusals...)
+	if n := p.ended.counters[`connections_refused_total{reason="per_address"}`] - p.begun.counters[`connections_refused_total{reason="per_address"}`]; n == 0 {
+		t.Error("no connection was over the limit of its address: the test did not bite")
+	}
 	r.phases[phaseAddress] = p
 
 	s.crowd.disperse(t)
@@ -165,12 +168,12 @@ func hostileIntro(p func(string, ...any), size hostileSize, runs []*hostileRun, 
 	p("# Hostile clients\n")
 	p("%d good clients beside %d attackers, each of which has one connection at a time and makes the next one when that has ended. All good ones kept their connections, and each event that", size.crowd.Clients, size.attackers)
 	p("was acknowledged (%d) came to all of its readers (%d deliveries), once and in order, or the run failed. %d runs, each with a gateway of its own.\n", acked, delivered, len(runs))
-	p("* **Gateway**: a process of its own, the embedded server, `sync: always`, tokens required. Not as the defaults are: pings every 5 s with 5 s to answer, 5 s for `auth` and to join a")
-	p("  namespace, 10 publishes a second, %d connections per address, 10,000 events in memory.", hostilePerAddress)
+	p("* **Gateway**: a process of its own, the embedded server, `sync: always`, tokens required. Not as the defaults are: pings every 5 s with 5 s to answer; 5 s for a header, for `auth` and")
+	p("  to join a namespace, 7 s for a message; 10 publishes a second, 20 of one user; %d connections per address, 100 new ones a second; 10,000 events in memory.", hostilePerAddress)
 	p("* **Good clients**: in one process, from 10 addresses, in %d rooms; 3 of 10 speak Socket.IO. 2 of 10 publish, one event every %s, half of them with a key, and wait for the", size.crowd.Rooms, size.crowd.Every)
 	p("  acknowledgement; 2 of 10 leave after %s or so, and come back to their position or session.", size.crowd.Stay)
 	p("* **Latency**: from the moment at which an event was due to be sent to its reader's having it, or its writer's having the answer.")
-	p("* **Attackers**: in another process, on the same cores. *%s*: below every limit per address. *%s*: beyond it. *%s*: the same process", phaseAttack, phaseAddress, phaseBurn)
+	p("* **Attackers**: in another process, on the same cores, of which it may use one; with the tokens of %d users. *%s*: below every limit per address. *%s*: beyond it. *%s*: the same process", hostileUsers, phaseAttack, phaseAddress, phaseBurn)
 	p("  keeps as much CPU busy as the attackers did, and connects to nobody: what is left is the gateway's part.")
 	p("* **Afterwards**: the attackers from 40 addresses vanish: their process is stopped (SIGSTOP), its connections stay open and say nothing. Those from one address close theirs.\n")
 	p("Reproduce with `make hostile`. Written by `e2e/hostilefigures_test.go`; do not edit.\n")

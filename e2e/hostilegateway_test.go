@@ -24,7 +24,7 @@ import (
 
 // hostileConfig is that of a gateway in public: nobody without a token, roles
 // that allow what they must. The times are shorter than the defaults, so that
-// a run of seconds sees their ends; publish_rate is that of people, who chat;
+// a run of seconds sees their ends; publish rates are those of people who chat;
 // the ring is small, so that it is full before anything is measured.
 const hostileConfig = `
 listen: %s
@@ -40,6 +40,7 @@ socketio: {ping_interval: 5s, ping_timeout: 5s, connect_timeout: 5s}
 ping: {interval: 5s, timeout: 5s}
 limits:
   publish_rate: 10/s
+  user_publish_rate: 20/s
   per_address: %d
   handshake_rate_per_address: 100/s
   handshake_timeout: 5s
@@ -143,14 +144,14 @@ func (g *besieged) stop(t *testing.T) {
 func (g *besieged) fill(t *testing.T) {
 	t.Helper()
 	const publishers, each, size = 50, 10, 12_000
-	raw, err := token.Sign(token.SignOptions{Secret: tokenSecret, User: "filler", Expires: time.Now().Add(time.Hour),
-		Grants: bridge.Permissions{Pub: []string{"events.fill"}}})
-	if err != nil {
-		t.Fatal(err)
-	}
 	data := []byte(`"` + strings.Repeat("x", size) + `"`)
 	answers := make(chan error, publishers*each)
-	for range publishers {
+	for i := range publishers {
+		raw, err := token.Sign(token.SignOptions{Secret: tokenSecret, User: fmt.Sprint("filler", i), Expires: time.Now().Add(time.Hour),
+			Grants: bridge.Permissions{Pub: []string{"events.fill"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
 		c, err := client.Dial(testContext(t), "ws://"+g.address+"/ws", client.Options{Token: raw})
 		if err != nil {
 			t.Fatal(err)
