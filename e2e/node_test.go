@@ -100,8 +100,10 @@ func startNode(t testing.TB, o nodeOptions) *node {
 	if g.Anonymous == nil && !o.strict {
 		g.Anonymous = &anyone
 	}
-	if g.PublishRate == 0 {
-		g.PublishRate = 1e9
+	for _, rate := range []*float64{&g.PublishRate, &g.PublishBytes, &g.UserPublishRate, &g.UserPublishBytes, &g.HandshakeRate, &g.HandshakeRatePerAddress} {
+		if *rate == 0 {
+			*rate = 1e12
+		}
 	}
 	if n.server, err = gateway.New(g); err != nil {
 		t.Fatal(err)

@@ -228,7 +228,7 @@ func TestW11Slowloris(t *testing.T) {
 	cert, key := certificate(t)
 	for name, o := range map[string]gateway.Options{"plain": {}, "TLS": {TLSCert: cert, TLSKey: key}} {
 		t.Run(name, func(t *testing.T) {
-			o.Anonymous, o.HandshakeTimeout = everything, 200*time.Millisecond
+			o.Anonymous, o.HandshakeTimeout = everything, time.Second
 			s, _ := serve(t, o)
 			scheme, dialer := "ws", *websocket.DefaultDialer
 			dialer.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // of this test's own
@@ -257,7 +257,7 @@ func TestW11Slowloris(t *testing.T) {
 		})
 	}
 	t.Run("TLS, and then no header", func(t *testing.T) {
-		s, _ := serve(t, gateway.Options{Anonymous: everything, HandshakeTimeout: 200 * time.Millisecond, TLSCert: cert, TLSKey: key})
+		s, _ := serve(t, gateway.Options{Anonymous: everything, HandshakeTimeout: time.Second, TLSCert: cert, TLSKey: key})
 		c, err := tls.Dial("tcp", s.Addr().String(), &tls.Config{InsecureSkipVerify: true})
 		if err != nil {
 			t.Fatal(err)
@@ -558,6 +558,39 @@ func TestW09(t *testing.T) {
 	serves(t, other)
 }
 
+// W09: by Socket.IO, too, who goes on however often it is refused is closed:
+// whether the answers are wanted or not, and whatever is asked for.
+func TestW09SocketIO(t *testing.T) {
+	for name, flood := range map[string]string{
+		"requests": `421["jetway:ping",{"ping":1}]`, "unasked": `42["jetway:off","s9"]`, "nonsense": `421["jetway:nonsense",{}]`, "forbidden": `421["$SYS.a",1]`, "namespaces": "40/other,",
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := stockOptions(nil)
+			o.Anonymous, o.AdminListen = everything, "127.0.0.1:0"
+			s, _ := serve(t, o)
+			other, c := dialStock(t, s, nil), dialStock(t, s, nil)
+			for _, one := range []stockClient{other, c} {
+				one.send("40")
+				one.want(`40{"sid":`)
+			}
+			go func() {
+				for c.c.WriteMessage(websocket.TextMessage, []byte(flood)) == nil {
+				}
+			}()
+			for {
+				if _, _, err := c.c.ReadMessage(); err != nil {
+					break
+				}
+			}
+			if n := metric(t, s, "jetway_too_fast_total"); n != "1" {
+				t.Errorf("counted %s", n)
+			}
+			other.send(`421["jetway:ping",{"ping":1}]`)
+			other.want(`431[{"ok":true`)
+		})
+	}
+}
+
 // W09: WebSocket pings at full speed hold up nobody else, and cost one pong in a
 // while; what they come with is still served.
 func TestW09WebSocketPings(t *testing.T) {
@@ -602,9 +635,9 @@ func TestW09WebSocketPings(t *testing.T) {
 // An application that publishes a burst, and repeats each event when it was told
 // to, is not too fast, by either protocol.
 func TestHonestBurst(t *testing.T) {
-	const events = 3000
+	const events = 1500
 	o := stockOptions(nil)
-	o.Anonymous, o.PublishRate = everything, 2000
+	o.Anonymous, o.PublishRate = everything, 500
 	s, _ := serve(t, o)
 	c, _ := dialRaw(t, url(s), nil)
 	readText(t, c)

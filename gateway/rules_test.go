@@ -1,8 +1,11 @@
 package gateway_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/gorilla/websocket"
 
 	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/gateway"
@@ -57,5 +60,44 @@ func TestReloadRules(t *testing.T) {
 	s.Reload(gateway.Rules{Auth: &closed})
 	if code := closeCode(anonymous); code != int(websock.CodeUnauthenticated) {
 		t.Errorf("closed with %d", code)
+	}
+}
+
+// New limits are for those who come; who is there keeps those that it had.
+func TestReloadLimits(t *testing.T) {
+	o := stockOptions(nil)
+	o.Auth, o.PublishRate = &auth.Policy{Anonymous: everything}, 1./3600
+	o.SocketIO.Subscribe = nil
+	s, _ := serve(t, o)
+	publish := func(c *websocket.Conn, ok bool) {
+		t.Helper()
+		if got := ask(t, c, `{"pub":"events.a","data":1,"id":1}`); ok != strings.HasPrefix(got, `{"ok":1`) {
+			t.Errorf("got %s", got)
+		}
+	}
+	old, _ := dialRaw(t, url(s), nil)
+	readText(t, old)
+	publish(old, true)
+	publish(old, false)
+
+	o.PublishRate, o.MaxSubscriptions = 2, 1
+	s.Reload(o.Rules())
+	young, _ := dialRaw(t, url(s), nil)
+	readText(t, young)
+	stock := dialStock(t, s, nil)
+	stock.send("40")
+	stock.want(`40{"sid":`)
+	publish(old, false)
+	publish(young, true)
+	publish(young, true)
+	for i := range 2 {
+		stock.send(fmt.Sprintf(`42%d["events.a",1]`, i))
+		stock.want(fmt.Sprintf(`43%d[{"ok":true`, i))
+	}
+	stock.send(`424["jetway:sub",{"sub":"events.a"}]`)
+	stock.want(`434[{"ok":true`)
+	stock.send(`425["jetway:sub",{"sub":"events.b"}]`)
+	if got := stock.want(`435[{"ok":false,"code":"rate_limited"`); !strings.Contains(got, "limits.max_subscriptions ") {
+		t.Errorf("got %s", got)
 	}
 }

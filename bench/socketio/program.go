@@ -46,7 +46,7 @@ const configuration = `listen: 127.0.0.1:%d
 admin: {listen: "127.0.0.1:%d"}
 nats: {embedded: {sync: %s, listen: "", store_dir: ./data}}
 bridge: {connect: {subscribe: [events.bench.room]}}
-limits: {publish_rate: 1000000/s, per_address: 100000}
+limits: {publish_rate: 1000000/s, publish_bytes: 1TiB/s, per_address: 100000, handshake_rate: 100000/s, handshake_rate_per_address: 100000/s}
 `
 
 func jetway(bin, sync string) func(dir string, port, admin int) (*exec.Cmd, error) {

@@ -182,7 +182,8 @@ type linePublisher struct {
 
 	mu     sync.Mutex
 	again  [][]byte      // refused for now
-	retry  time.Duration // when to try them
+	first  time.Duration // when the first of them would pass
+	last   time.Duration // when all would
 	failed []error
 	stored int
 }
@@ -205,8 +206,11 @@ func (p *linePublisher) answered(data []byte, ack client.Ack, err error) {
 	defer p.mu.Unlock()
 	var e *bridge.Error
 	if errors.As(err, &e) && e.Code == bridge.CodeRateLimited {
+		if len(p.again) == 0 {
+			p.first, p.last = e.Retry, 0
+		}
 		p.again = append(p.again, data)
-		p.retry = max(p.retry, e.Retry)
+		p.first, p.last = min(p.first, e.Retry), max(p.last, e.Retry)
 		return
 	}
 	if err == nil {
@@ -218,9 +222,12 @@ func (p *linePublisher) answered(data []byte, ack client.Ack, err error) {
 	}
 }
 
-// ratePause is how long those over the rate wait at least, so that a good
-// number fits afterwards.
-const ratePause = 250 * time.Millisecond
+// Those over the rate wait a little, so that a good number fits afterwards; not
+// much longer than a second, as what is not used by then is lost.
+const (
+	ratePause = 250 * time.Millisecond
+	rateBurst = time.Second
+)
 
 // catchUp publishes again what was refused.
 func (p *linePublisher) catchUp(ctx context.Context) error {
@@ -232,8 +239,8 @@ func (p *linePublisher) catchUp(ctx context.Context) error {
 	}
 	p.inflight.Wait()
 	p.mu.Lock()
-	again, retry := p.again, max(p.retry, ratePause)
-	p.again, p.retry = nil, 0
+	again, retry := p.again, max(p.first, min(p.last, rateBurst), ratePause)
+	p.again = nil
 	p.mu.Unlock()
 	select {
 	case <-ctx.Done():
