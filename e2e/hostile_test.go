@@ -129,8 +129,8 @@ func TestHostile(t *testing.T) {
 
 	s.crowd.disperse(t)
 	s.crowd.check(t, false)
-	if n := s.gateway.logLines(); n > logKept {
-		t.Errorf("the gateway has logged %d lines", n)
+	if n, faults := s.gateway.logLines(), s.gateway.faults(); n > logKept || len(faults) > 0 {
+		t.Errorf("the gateway has logged %d lines, and these errors: %q", n, faults)
 	}
 }
 

@@ -106,6 +106,9 @@ func measureSiege(t *testing.T, size hostileSize) *hostileRun {
 
 	s.crowd.disperse(t)
 	r.acked, r.delivered = s.crowd.check(t, true)
+	for _, line := range s.gateway.faults() {
+		t.Errorf("the gateway has logged: %s", line)
+	}
 	for _, name := range hostilePhases {
 		p := r.phases[name]
 		p.deliveries, p.answers = s.crowd.took(p.from, p.to)
@@ -169,7 +172,7 @@ func hostileIntro(p func(string, ...any), size hostileSize, runs []*hostileRun, 
 	p("%d good clients beside %d attackers, each of which has one connection at a time and makes the next one when that has ended. All good ones kept their connections, and each event that", size.crowd.Clients, size.attackers)
 	p("was acknowledged (%d) came to all of its readers (%d deliveries), once and in order, or the run failed. %d runs, each with a gateway of its own.\n", acked, delivered, len(runs))
 	p("* **Gateway**: a process of its own, the embedded server, `sync: always`, tokens required. Not as the defaults are: pings every 5 s with 5 s to answer; 5 s for a header, for `auth` and")
-	p("  to join a namespace, 7 s for a message; 10 publishes a second, 20 of one user; %d connections per address, 100 new ones a second; 10,000 events in memory.", hostilePerAddress)
+	p("  to join a namespace, 7 s for a message; 10 publishes a second, 20 of one user; %d connections per address, 100 new ones a second; 500 events in memory.", hostilePerAddress)
 	p("* **Good clients**: in one process, from 10 addresses, in %d rooms; 3 of 10 speak Socket.IO. 2 of 10 publish, one event every %s, half of them with a key, and wait for the", size.crowd.Rooms, size.crowd.Every)
 	p("  acknowledgement; 2 of 10 leave after %s or so, and come back to their position or session.", size.crowd.Stay)
 	p("* **Latency**: from the moment at which an event was due to be sent to its reader's having it, or its writer's having the answer.")
@@ -232,7 +235,7 @@ func hostileLatency(p func(string, ...any), name string, runs []*hostileRun) {
 
 func hostileReturn(p func(string, ...any), runs []*hostileRun) {
 	p("## What the gateway uses\n")
-	p("The most before any attack, the most during it, and after it. \"Live\" is what a collection leaves, stacks included; the gateway has returned when that is at most a tenth and %d MiB", slackLive>>20)
+	p("The most before any attack, the most during it, and after it. \"Live\" is what a collection leaves, stacks included; the gateway has returned when that is at most %d MiB", slackLive>>20)
 	p("more than before, and goroutines and files at most %d, each after at least two collections. RSS is what the operating system has lent; it takes its time to be given back.\n", slackGoroutines)
 	p("| run | | goroutines | files | live, MiB | heap in use, MiB | RSS, MiB | returned after | lines logged |\n|---|---|---|---|---|---|---|---|---|")
 	row := func(run int, what string, u usage, back, lines string) {

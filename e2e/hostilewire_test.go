@@ -60,7 +60,14 @@ func dialFrom(address string) func(ctx context.Context, network, to string) (net
 			return c.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_IP, bindLater, 1) }) // a wish
 		},
 	}
-	return d.DialContext
+	return func(ctx context.Context, network, to string) (net.Conn, error) {
+		for tries := 1; ; tries++ {
+			c, err := d.DialContext(ctx, network, to)
+			if !errors.Is(err, syscall.EADDRNOTAVAIL) || tries == 10 { // Linux says so now and then where it is not so
+				return c, err
+			}
+		}
+	}
 }
 
 // dial connects; the end of the attack ends all reads and writes. What it
