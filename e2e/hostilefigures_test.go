@@ -164,20 +164,24 @@ func hostileReport(size hostileSize, runs []*hostileRun, load string) []byte {
 }
 
 func hostileIntro(p func(string, ...any), size hostileSize, runs []*hostileRun, load string) {
-	acked, delivered := 0, 0
+	acked, delivered, most := 0, 0, 0
 	for _, r := range runs {
 		acked, delivered = acked+r.acked, delivered+r.delivered
+		most = max(most, r.phases[phaseAttack].most.fds-r.before.fds)
 	}
 	p("# Hostile clients\n")
-	p("%d good clients beside %d attackers, each of which has one connection at a time and makes the next one when that has ended. All good ones kept their connections, and each event that", size.crowd.Clients, size.attackers)
-	p("was acknowledged (%d) came to all of its readers (%d deliveries), once and in order, or the run failed. %d runs, each with a gateway of its own.\n", acked, delivered, len(runs))
+	p("%d good clients beside %d attackers, each of which has one connection at a time, and makes the next one a second or a few after that has ended: up to %d connections at", size.crowd.Clients,
+		(&horde{Part: size.part}).attackers(), most)
+	p("the same time, and sessions without one. All good clients kept theirs, and each event that was acknowledged (%d) came to all of its readers (%d deliveries), once and in order,", acked, delivered)
+	p("or the run failed. %d runs, each with a gateway of its own.\n", len(runs))
 	p("* **Gateway**: a process of its own, the embedded server, `sync: always`, tokens required. Not as the defaults are: pings every 5 s with 5 s to answer; 5 s for a header, for `auth` and")
 	p("  to join a namespace, 7 s for a message; 10 publishes a second, 20 of one user; %d connections per address, 100 new ones a second; 500 events in memory.", hostilePerAddress)
 	p("* **Good clients**: in one process, from 10 addresses, in %d rooms; 3 of 10 speak Socket.IO. 2 of 10 publish, one event every %s, half of them with a key, and wait for the", size.crowd.Rooms, size.crowd.Every)
 	p("  acknowledgement; 2 of 10 leave after %s or so, and come back to their position or session.", size.crowd.Stay)
 	p("* **Latency**: from the moment at which an event was due to be sent to its reader's having it, or its writer's having the answer.")
-	p("* **Attackers**: in another process, on the same cores, of which it may use one; with the tokens of %d users. *%s*: below every limit per address. *%s*: beyond it. *%s*: the same process", hostileUsers, phaseAttack, phaseAddress, phaseBurn)
-	p("  keeps as much CPU busy as the attackers did, and connects to nobody: what is left is the gateway's part.")
+	p("* **Attackers**: in another process, on the same cores, of which it may use one; with the tokens of %d users, and paced: what they could do with more cores is not shown.", hostileUsers)
+	p("  *%s*: below every limit per address; what protects is all that there is per connection and per user. *%s*: far beyond the limits per address, which", phaseAttack, phaseAddress)
+	p("  refuse most of it. *%s*: the same process keeps as much CPU busy as the attackers did, and connects to nobody.", phaseBurn)
 	p("* **Afterwards**: the attackers from 40 addresses vanish: their process is stopped (SIGSTOP), its connections stay open and say nothing. Those from one address close theirs.\n")
 	p("Reproduce with `make hostile`. Written by `e2e/hostilefigures_test.go`; do not edit.\n")
 	p("%s Load average at the start: %s.\n", farMachine(), load)

@@ -24,7 +24,7 @@ const hostileEnv = "JETWAY_E2E_HOSTILE"
 type horde struct {
 	Target    string   // address of the gateway
 	Addresses []string // that it has for itself
-	Attackers int      // of all kinds together
+	Part      int      // one in so many of the attackers there are at full size
 	Tokens    []string // that are good
 	Forged    string   // a token that is not
 	Burn      float64  // so many cores are kept busy instead, and nobody attacks
@@ -70,7 +70,15 @@ func hostileMain(file string) {
 
 // count is how many attackers of a kind there are, at least one.
 func (h *horde) count(k *hostileKind) int {
-	return max(1, k.share*h.Attackers/2000)
+	return max(1, k.many/h.Part)
+}
+
+// attackers is how many there are of all kinds.
+func (h *horde) attackers() (n int) {
+	for i := range hostileKinds {
+		n += h.count(&hostileKinds[i])
+	}
+	return n
 }
 
 func (h *horde) attack(ctx context.Context) {

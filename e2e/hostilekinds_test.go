@@ -16,7 +16,7 @@ import (
 // time, and makes the next one after a pause.
 type hostileKind struct {
 	name  string
-	share int           // of 2,000 attackers
+	many  int           // attackers, at full size
 	pause time.Duration // between two connections of an attacker
 	run   func(a *attempt) (outcome string)
 	must  []string // of these outcomes one is there in the end; empty is none in particular
@@ -30,9 +30,9 @@ const (
 )
 
 var hostileKinds = []hostileKind{
-	{"a header that drips, a byte a second", 150, time.Second, dripHeader, list("HTTP 400", outcomeCut), nil},
-	{"connected, and silent", 150, time.Second, silent, list(outcomeCut), nil},
-	{"a WebSocket without auth", 200, time.Second, noAuth, list("closed 4408"), nil},
+	{"a header that drips, a byte a second", 400, time.Second, dripHeader, list("HTTP 400", outcomeCut), nil},
+	{"connected, and silent", 350, time.Second, silent, list(outcomeCut), nil},
+	{"a WebSocket without auth", 350, time.Second, noAuth, list("closed 4408"), nil},
 	{"a token that is forged", 100, 2 * time.Second, forged, list("HTTP 401"), nil},
 	{"a message that drips, with pings", 100, time.Second, dripMessage, list("closed 1008"), nil},
 	{"200 pings a second", 100, time.Second, pingFlood, nil, nil},
@@ -41,14 +41,14 @@ var hostileKinds = []hostileKind{
 	{"a bomb of deflate, with a token", 50, 5 * time.Second, bomb, list("closed 4413"), list(outcomeCut)},
 	{"a bomb of deflate, without", 50, 2 * time.Second, bombOfNobody, list("closed 4401"), list(outcomeCut)},
 	{"a frame of 1 TiB", 50, 2 * time.Second, oversized, list("closed 4413"), nil},
-	{"subscribed to all, reads nothing", 100, time.Second, neverRead, nil, nil},
-	{"subscribed, then gone without a word", 100, time.Second, goneQuiet, list("closed 1001"), nil},
+	{"subscribed to all, reads nothing", 150, time.Second, neverRead, nil, nil},
+	{"subscribed, then gone without a word", 150, time.Second, goneQuiet, list("closed 1001"), nil},
 	{"reset in the middle of a frame", 100, 2 * time.Second, resetMidFrame, list(outcomeLeft), nil},
 	{"connects and closes", 150, time.Second, churn, list(outcomeLeft), nil},
 	{"20 subscribes and offs a second", 50, time.Second, subOff, nil, nil},
 	{"a header of 64 KiB", 50, 2 * time.Second, hugeHeader, list("HTTP 431"), list(outcomeCut)},
 	{"10 messages that are no JSON", 50, 2 * time.Second, badJSON, list("closed 4400"), nil},
-	{"Socket.IO: joins no namespace", 100, time.Second, sioSilent, list("closed 1000"), nil},
+	{"Socket.IO: joins no namespace", 200, time.Second, sioSilent, list("closed 1000"), nil},
 	{"Socket.IO: polling sessions that are left alone", 150, 2 * time.Second, sioAbandon, list("HTTP 200"), nil},
 	{"Socket.IO: 10,000 empty packets", 50, 2 * time.Second, sioEmpty, list("HTTP 400"), nil},
 	{"Socket.IO: joins and leaves twice a second", 50, time.Second, sioLoop, nil, nil},
