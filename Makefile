@@ -3,7 +3,7 @@
 
 FUZZTIME ?= 30s
 
-.PHONY: build run test lint fuzz conformance bench-go far bench-jobs bench-socketio e2e clean help
+.PHONY: build run test lint fuzz conformance bench-go far hostile bench-jobs bench-socketio e2e clean help
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ bench-go: ## the Go benchmarks, without tests
 
 far: ## a crowd far behind, at full size (2 minutes); writes bench/FAR.md
 	JETWAY_FAR=$(CURDIR)/bench/FAR.md go test -count 1 -timeout 10m -run '^TestFarFull$$' -v ./e2e
+
+hostile: ## 2,000 hostile clients beside 500 good ones (4 minutes); writes bench/HOSTILE.md
+	JETWAY_HOSTILE=$(CURDIR)/bench/HOSTILE.md go test -count 1 -timeout 20m -run '^TestHostileFull$$' -v ./e2e
 
 bench-jobs: ## jobs per second, next to nats.go alone (2 minutes); writes bench/JOBS.md
 	JETWAY_JOBS=$(CURDIR)/bench/JOBS.md go test -count 1 -timeout 20m -run '^TestJobRatesFull$$' -v ./e2e

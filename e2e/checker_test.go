@@ -52,44 +52,58 @@ type reader struct {
 	dups   int
 }
 
-// check compares what readers were given with what was stored: everything that
+// tally is how what a reader was given differs from what was stored.
+type tally struct {
+	delivered, unexpected, duplicate, disorder int
+	recovered                                  int // stored, without an answer
+	lost                                       []string
+}
+
+func (c tally) bad() int { return len(c.lost) + c.unexpected + c.duplicate + c.disorder }
+
+// tally compares what a reader was given with what was stored: everything that
 // was acknowledged and matches is there, once, nothing else is, and each
 // writer's events are in the writer's order. Events without an answer may be
 // there or not.
-func (h *history) check(t *testing.T, r *reader, writers []string) {
-	t.Helper()
+func (h *history) tally(values, writers []string) (c tally) {
 	delivered := map[string]bool{}
 	last := map[string]int{}
-	duplicate, unexpected, disorder, recovered := 0, 0, 0, 0
-	for _, v := range r.values {
+	for _, v := range values {
 		if delivered[v] {
-			duplicate++
+			c.duplicate++
 		}
 		delivered[v] = true
 		if !h.attempted[v] {
-			unexpected++
+			c.unexpected++
 		} else if !h.acked[v] {
-			recovered++
+			c.recovered++
 		}
 		w, n, _ := strings.Cut(v, "-")
 		i, _ := strconv.Atoi(n)
 		if i <= last[w] {
-			disorder++
+			c.disorder++
 		}
 		last[w] = i
 	}
-	var lost []string
 	for v := range h.acked {
 		w, _, _ := strings.Cut(v, "-")
 		if slices.Contains(writers, w) && !delivered[v] {
-			lost = append(lost, v)
+			c.lost = append(c.lost, v)
 		}
 	}
-	slices.Sort(lost)
+	slices.Sort(c.lost)
+	c.delivered = len(delivered)
+	return c
+}
+
+// check fails unless the history holds for a reader.
+func (h *history) check(t *testing.T, r *reader, writers []string) {
+	t.Helper()
+	c := h.tally(r.values, writers)
 	t.Logf("%s: attempted %d, acked %d, delivered %d, lost %d, unexpected %d, duplicate %d (by pos %d), out of order %d, recovered %d",
-		r.filter, len(h.attempted), len(h.acked), len(delivered), len(lost), unexpected, duplicate, r.dups, disorder, recovered)
-	if len(lost)+unexpected+duplicate+r.dups+disorder > 0 {
-		t.Errorf("%s: the history does not hold; lost: %.20q", r.filter, lost)
+		r.filter, len(h.attempted), len(h.acked), c.delivered, len(c.lost), c.unexpected, c.duplicate, r.dups, c.disorder, c.recovered)
+	if c.bad()+r.dups > 0 {
+		t.Errorf("%s: the history does not hold; lost: %.20q", r.filter, c.lost)
 	}
 }
 

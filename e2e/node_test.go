@@ -25,8 +25,12 @@ import (
 	"github.com/jetway-io/jetway/jetstream"
 )
 
-// TestMain also is a worker's process, see workerMain.
+// TestMain also is the process of a worker or of attackers, see workerMain and
+// hostileMain.
 func TestMain(m *testing.M) {
+	if file := os.Getenv(hostileEnv); file != "" {
+		hostileMain(file)
+	}
 	if args := os.Getenv(workerEnv); args != "" {
 		workerMain(args)
 	}

@@ -1,6 +1,9 @@
 package native
 
-import "github.com/jetway-io/jetway/internal/jsontext"
+import (
+	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/internal/jsontext"
+)
 
 // For the tests outside the package.
 var IsJSON = isJSON
@@ -21,3 +24,9 @@ func ScanOK(b []byte) (ok, tooDeep bool) {
 
 // AppendString appends s as a JSON string.
 func AppendString(dst []byte, s string) []byte { return jsontext.AppendString(dst, s) }
+
+// Refuse is what the session of a client does when a sub fails with err.
+func Refuse(o Options, c *bridge.Client, err error) {
+	s := &Session{opts: o, client: c, logger: o.Logger}
+	s.refuse(&Frame{Verb: VerbSub}, err)
+}

@@ -336,6 +336,9 @@ func parse(msg []byte, text bool) (*Frame, error) {
 // refuse answers with an error.
 func (s *Session) refuse(f *Frame, err error) *bridge.Error {
 	e := bridge.ErrorOf(err)
+	if errors.Is(err, bridge.ErrClosed) {
+		return e // the client has gone meanwhile: no fault, and nobody to tell
+	}
 	if e.Code == bridge.CodeInternal {
 		s.logger.Error("request failed", "user", s.client.User(), "verb", f.Verb.String(), "error", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -322,3 +323,30 @@ func TestTemporaryRefusal(t *testing.T) {
 		}
 	})
 }
+
+// A client that goes while its request is being done is no fault of the
+// gateway: otherwise it could fill the log.
+func TestGoneIsNoFault(t *testing.T) {
+	s := newSite(t)
+	var log strings.Builder
+	s.opts.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	c := s.bridge.Connect(bridge.ClientOptions{User: "ann", Encoder: native.Encoder{}, Transport: deaf{}})
+	defer c.Close()
+	count := func() (n uint64) {
+		s.bridge.Stats().Refused.Each(func(_ bridge.Code, of uint64) { n += of })
+		return n
+	}
+	native.Refuse(s.opts, c, fmt.Errorf("subscribe: %w", bridge.ErrClosed))
+	if log.Len() > 0 || count() != 0 {
+		t.Errorf("logged %q, counted %d", &log, count())
+	}
+	native.Refuse(s.opts, c, errors.New("broken"))
+	if !strings.Contains(log.String(), "broken") || count() != 1 {
+		t.Errorf("logged %q, counted %d", &log, count())
+	}
+}
+
+// deaf takes everything.
+type deaf struct{}
+
+func (deaf) Write(*bridge.Output) error { return nil }

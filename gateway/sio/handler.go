@@ -3,12 +3,14 @@ package sio
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
 
 	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/gateway/auth"
+	"github.com/jetway-io/jetway/gateway/engineio"
 	"github.com/jetway-io/jetway/gateway/quota"
 	"github.com/jetway-io/jetway/gateway/socketio"
 )
@@ -153,9 +155,18 @@ func (h *Handler) Connect(c *socketio.Conn, namespace string, payload []byte) {
 	s.expireAt(s.identity().Expires) // it could not be warned before
 }
 
+// gone reports whether a client could not be let in because it has left.
+func gone(err error) bool {
+	return errors.Is(err, bridge.ErrClosed) || errors.Is(err, engineio.ErrClosed) || errors.Is(err, socketio.ErrNotJoined)
+}
+
 // refuse does not let a client in. What is temporary closes the connection
 // instead: a stock client does not come back after a refusal.
 func (h *Handler) refuse(c *socketio.Conn, namespace string, err error) {
+	if gone(err) { // no fault, and nobody to tell
+		c.Close()
+		return
+	}
 	e := bridge.ErrorOf(err)
 	if e.Code == bridge.CodeUnavailable || e.Code == bridge.CodeInternal || e.Code == bridge.CodeTimeout || e.Code == bridge.CodeNoResponders {
 		h.opts.Bridge.Stats().Refuse(e)
