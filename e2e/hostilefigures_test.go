@@ -13,8 +13,8 @@ import (
 
 const (
 	hostileRuns   = 3
-	hostileWindow = 9 * time.Second // of each phase
-	hostileAttack = 16 * time.Second // of the one in which all timeouts are to be seen
+	hostileWindow = 8 * time.Second  // of each phase
+	hostileAttack = 15 * time.Second // of the one in which all timeouts are to be seen
 )
 
 // The phases of a run.
