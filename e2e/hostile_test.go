@@ -78,7 +78,7 @@ func (s *assault) collections(t *testing.T, n float64) (most usage) {
 func (s *assault) rest(t *testing.T) {
 	t.Helper()
 	s.collections(t, 2)
-	s.before = s.collections(t, 2)
+	s.before = s.collections(t, 1)
 }
 
 // recover waits until the gateway uses no more than before.
