@@ -124,12 +124,13 @@ var deflated = sync.OnceValue(func() string {
 })
 
 func bombFrom(a *attempt, token string) string {
+	bomb := appendFrame(nil, bitFin|bitRSV1|opText, deflated()) // made before anybody waits for auth
 	if outcome := a.upgrade(pathNative, token, "Sec-WebSocket-Extensions: permessage-deflate"); outcome != "" {
 		return outcome
 	}
 	gone := a.watch(nil)
 	a.sent++
-	_ = a.write(appendFrame(nil, bitFin|bitRSV1|opText, deflated())) // closed before its end
+	_ = a.write(bomb) // closed before its end
 	return <-gone
 }
 
