@@ -5,14 +5,14 @@ import "slices"
 // authority is who a client is and what it may do. It is replaced as a whole.
 type authority struct {
 	user  string
-	perms Permissions
+	perms *Permissions // static
 }
 
 // User returns who is connected.
 func (c *Client) User() string { return c.who.Load().user }
 
 // Permissions returns what the client may do now. It must not be changed.
-func (c *Client) Permissions() Permissions { return c.who.Load().perms }
+func (c *Client) Permissions() *Permissions { return c.who.Load().perms }
 
 // SetPermissions changes what the client may do, from now on: subscriptions,
 // durables among them, and work on queues that are not allowed any more end
@@ -20,11 +20,12 @@ func (c *Client) Permissions() Permissions { return c.who.Load().perms }
 // written, and jobs that a worker has already can still be settled. So nothing
 // has to be checked for each event: a subscription that exists is allowed. It
 // does not wait for the broker, as others may wait for their turn: what a durable
-// has seen is stored after it returns.
-func (c *Client) SetPermissions(p Permissions) {
+// has seen is stored after it returns. p must not change any more; many clients
+// may have the same.
+func (c *Client) SetPermissions(p *Permissions) {
 	c.mu.Lock()
 	c.who.Store(&authority{c.who.Load().user, p})
-	subs, workers := c.revokedLocked(&p)
+	subs, workers := c.revokedLocked(p)
 	c.mu.Unlock()
 	for _, w := range workers {
 		c.dismissWorker(w)
@@ -65,7 +66,7 @@ func (c *Client) revokedLocked(p *Permissions) (subs []*Subscription, workers []
 // dismissWorker ends work from outside its client and says so.
 func (c *Client) dismissWorker(w *worker) {
 	if w.queue.retire(w) {
-		c.Reply(func(out *Output) { c.opts.Encoder.End(out, w.sid, endRevoked) })
+		c.Reply(func(out *Output) { c.encoder.End(out, w.sid, endRevoked) })
 	}
 }
 
@@ -73,7 +74,7 @@ func (c *Client) dismissWorker(w *worker) {
 // what it publishes, owns and settles is a user's. It returns an [Error],
 // conflict, when the client is somebody already: it has subscribed, worked, or
 // waits for an answer.
-func (c *Client) Become(user string, p Permissions) error {
+func (c *Client) Become(user string, p *Permissions) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.nextSID > 0 || c.inflight > 0 || len(c.subs) > 0 {

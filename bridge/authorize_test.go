@@ -29,7 +29,7 @@ func TestSetPermissions(t *testing.T) {
 		staysWork := work(t, c, "jobs.b", 1)
 		synctest.Wait()
 
-		c.SetPermissions(bridge.Permissions{Pub: []string{">"}, Sub: []string{"events.chat.>"}, Work: []string{"jobs.b"}})
+		c.SetPermissions(&bridge.Permissions{Pub: []string{">"}, Sub: []string{"events.chat.>"}, Work: []string{"jobs.b"}})
 		publish(t, c, "events.secret.a", "1")
 		publish(t, c, "events.chat.a", "2")
 		publish(t, c, "jobs.a", "3")
@@ -76,7 +76,7 @@ func TestRevokedIsNotWritten(t *testing.T) {
 		synctest.Wait()
 		publishN(t, other, "events.a", 2, 20)
 		synctest.Wait()
-		c.SetPermissions(bridge.Permissions{})
+		c.SetPermissions(&bridge.Permissions{})
 		r.block(false)
 		synctest.Wait()
 		frames := r.wait(t, "all", func([]frame) bool { return true })
@@ -117,7 +117,7 @@ func TestSetPermissionsDoesNotWait(t *testing.T) {
 			t.Fatal(err)
 		}
 		begun := time.Now()
-		c.SetPermissions(bridge.Permissions{})
+		c.SetPermissions(&bridge.Permissions{})
 		if took := time.Since(begun); took != 0 {
 			t.Errorf("waited for %s", took)
 		}
@@ -139,11 +139,11 @@ func TestBecome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, bridge.Options{}, memory.Stream{Name: "EVENTS", Subjects: []string{"events.>"}})
 		c, _ := g.connect(t)
-		if err := c.Become("ann", everything); err != nil || c.User() != "ann" {
+		if err := c.Become("ann", &everything); err != nil || c.User() != "ann" {
 			t.Errorf("%v, %s", err, c.User())
 		}
 		subscribe(t, c, bridge.SubscribeRequest{Filter: "events.>"})
-		if err := c.Become("bob", everything); !errors.Is(err, &bridge.Error{Code: bridge.CodeConflict}) || c.User() != "ann" {
+		if err := c.Become("bob", &everything); !errors.Is(err, &bridge.Error{Code: bridge.CodeConflict}) || c.User() != "ann" {
 			t.Errorf("%v, %s", err, c.User())
 		}
 	})
@@ -156,8 +156,8 @@ func TestSetPermissionsConcurrently(t *testing.T) {
 	narrow := bridge.Permissions{Pub: []string{"events.>"}, Sub: []string{"events.a"}}
 	var wg sync.WaitGroup
 	for _, do := range []func(){
-		func() { c.SetPermissions(narrow) },
-		func() { c.SetPermissions(everything) },
+		func() { c.SetPermissions(&narrow) },
+		func() { c.SetPermissions(&everything) },
 		func() {
 			_ = c.Subscribe(context.Background(), bridge.SubscribeRequest{Filter: "events.b"}, func(*bridge.Output, bridge.SubscribeAnswer) {})
 		},
@@ -172,7 +172,7 @@ func TestSetPermissionsConcurrently(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	c.SetPermissions(narrow)
+	c.SetPermissions(&narrow)
 	if err := c.Subscribe(context.Background(), bridge.SubscribeRequest{Filter: "events.b"}, nil); err == nil {
 		t.Error("subscribed")
 	}
@@ -187,7 +187,7 @@ func TestForbiddenHints(t *testing.T) {
 		Pub:  []string{"events.>"},
 		Deny: bridge.Denied{Sub: []string{"events.chat.secret", "events.x.>"}, Pub: []string{"events.audit.>"}},
 	}
-	c := g.Connect(bridge.ClientOptions{User: "ann", Permissions: p, Encoder: r, Transport: r})
+	c := g.Connect(bridge.ClientOptions{User: "ann", Permissions: &p, Encoder: r, Transport: r})
 	t.Cleanup(func() { r.close(); c.Close() })
 	for filter, want := range map[string]string{
 		"events.>":       "allowed within it: events.chat.1, events.users.ann.>; never: events.chat.secret, events.x.>",

@@ -277,8 +277,12 @@ func (b *Bridge) Connect(opts ClientOptions) *Client {
 	if opts.MaxInflight <= 0 {
 		opts.MaxInflight = 4096
 	}
+	if opts.Permissions == nil {
+		opts.Permissions = &Permissions{}
+	}
 	n := b.clients.Add(1)
-	c := &Client{bridge: b, shard: b.hub.shards[n%uint64(len(b.hub.shards))], opts: opts}
+	c := &Client{bridge: b, shard: b.hub.shards[n%uint64(len(b.hub.shards))], encoder: opts.Encoder, transport: opts.Transport,
+		failed: opts.Failed, maxSubs: opts.MaxSubscriptions, maxInflight: opts.MaxInflight}
 	c.who.Store(&authority{opts.User, opts.Permissions})
 	c.changed.L = &c.mu
 	c.writer = c.write

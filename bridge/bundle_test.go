@@ -91,7 +91,7 @@ func TestBundleOfNothing(t *testing.T) {
 func TestRefilterWithoutRoom(t *testing.T) {
 	g := newRig(t, bridge.Options{}, pair...)
 	r := newRecorder()
-	c := g.Connect(bridge.ClientOptions{User: "ann", Permissions: everything, Encoder: r, Transport: r, MaxSubscriptions: 1})
+	c := g.Connect(bridge.ClientOptions{User: "ann", Permissions: &everything, Encoder: r, Transport: r, MaxSubscriptions: 1})
 	t.Cleanup(func() { r.close(); c.Close() })
 	a := bundle(t, c, "", "events.a", "events.b")
 	if err := c.Refilter(a.SID, []string{"events.a"}); err != nil {

@@ -95,7 +95,7 @@ func (c *Client) renew(w *writer, sub *Subscription, i int, now *Stream) {
 }
 
 func (c *Client) gap(w *writer, sub *Subscription, after, next Position) {
-	c.opts.Encoder.Gap(&w.out, sub.SID, after, next)
+	c.encoder.Gap(&w.out, sub.SID, after, next)
 	c.bridge.stats.Gaps.Add(1)
 	sub.announce = true
 }
@@ -133,7 +133,7 @@ func (c *Client) takeRing(w *writer, sub *Subscription, credit int) bool {
 	}
 	if sub.announce {
 		sub.announce = false
-		c.opts.Encoder.Live(&w.out, sub.SID, sub.position())
+		c.encoder.Live(&w.out, sub.SID, sub.position())
 	}
 	return false
 }
@@ -166,7 +166,7 @@ func (c *Client) goLive(sub *Subscription) bool {
 // finish ends a subscription from the writer's side.
 func (c *Client) finish(w *writer, sub *Subscription, why string) {
 	if c.remove(sub) {
-		c.opts.Encoder.End(&w.out, sub.SID, why)
+		c.encoder.End(&w.out, sub.SID, why)
 		c.bridge.drop(sub)
 	}
 }

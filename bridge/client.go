@@ -30,7 +30,7 @@ var ErrClosed = errors.New("bridge: client closed")
 // ClientOptions says who is connected and how to reach it.
 type ClientOptions struct {
 	User             string      // see [Client.Become]
-	Permissions      Permissions // see [Client.SetPermissions]
+	Permissions      *Permissions // see [Client.SetPermissions]; nil: nothing is allowed
 	Encoder          Encoder
 	Transport        Transport
 	MaxSubscriptions int         // at once; 0 means 100. Each costs memory and matching
@@ -45,10 +45,14 @@ type ClientOptions struct {
 // writer goroutine is started, writes all there is, and ends (see write).
 type Client struct {
 	// Static after Connect.
-	bridge *Bridge
-	shard  *shard
-	opts   ClientOptions
-	writer func() // c.write; made once, as each go statement on a method makes one
+	bridge      *Bridge
+	shard       *shard
+	encoder     Encoder
+	transport   Transport
+	failed      func(error) // nil: nobody wants to know
+	maxSubs     int
+	maxInflight int
+	writer      func() // c.write; made once, as each go statement on a method makes one
 
 	who atomic.Pointer[authority] // stored with mu held
 
@@ -215,7 +219,7 @@ func (c *Client) Ready() error {
 // Room is called before a publication or a request. It waits, for a second at
 // most, until not too many are without an answer, or refuses it.
 func (c *Client) Room() error {
-	free := func() bool { return c.finished || c.asked < c.opts.MaxInflight }
+	free := func() bool { return c.finished || c.asked < c.maxInflight }
 	c.mu.Lock()
 	ok := free()
 	c.mu.Unlock()
@@ -227,7 +231,7 @@ func (c *Client) Room() error {
 	if c.await(ctx, free) == nil {
 		return nil
 	}
-	return OverLimit(LimitInflight, fmt.Sprintf("%d publishes and requests are without an answer", c.opts.MaxInflight),
+	return OverLimit(LimitInflight, fmt.Sprintf("%d publishes and requests are without an answer", c.maxInflight),
 		"wait for answers, and for retry", time.Second)
 }
 
@@ -321,8 +325,8 @@ func (c *Client) fail(err error) {
 	was := c.closed
 	c.closeLocked()
 	c.mu.Unlock()
-	if !was && c.opts.Failed != nil {
-		c.opts.Failed(err)
+	if !was && c.failed != nil {
+		c.failed(err)
 	}
 }
 
@@ -375,7 +379,7 @@ func (c *Client) ended(sub *Subscription, why string) bool {
 	defer c.mu.Unlock()
 	was := c.removeLocked(sub)
 	if was {
-		c.replyLocked(func(out *Output) { c.opts.Encoder.End(out, sub.SID, why) })
+		c.replyLocked(func(out *Output) { c.encoder.End(out, sub.SID, why) })
 	}
 	return was
 }

@@ -101,7 +101,7 @@ func (b *Bridge) answersItself(subject string) bool {
 
 // deadRequest answers a request about a dead letter, of a client that may do
 // this.
-func (qs *queues) deadRequest(ctx context.Context, subject string, data []byte, may Permissions) (*Event, error) {
+func (qs *queues) deadRequest(ctx context.Context, subject string, data []byte, may *Permissions) (*Event, error) {
 	var ask struct {
 		Pos string `json:"pos"`
 	}
@@ -112,7 +112,7 @@ func (qs *queues) deadRequest(ctx context.Context, subject string, data []byte, 
 	if err != nil {
 		return nil, err
 	}
-	if err := mayDecide(subject, letter, &may); err != nil {
+	if err := mayDecide(subject, letter, may); err != nil {
 		return nil, err
 	}
 	answer := []byte("{}")

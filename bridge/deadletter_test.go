@@ -43,7 +43,7 @@ func decide(t *testing.T, g *rig, may bridge.Permissions, subject string, want b
 	letter := deadLetters(t, g, 1)[0]
 	which := `{"pos":"` + bridge.Position{{Tag: letter.Stream.Tag, Seq: letter.Seq}}.String() + `"}`
 	c, _ := g.connectAs(t, "ann")
-	c.SetPermissions(may)
+	c.SetPermissions(&may)
 	_, err := ask(c, subject, which)
 	if want == "" {
 		if err != nil {

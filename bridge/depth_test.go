@@ -52,7 +52,7 @@ func TestHistory(t *testing.T) {
 					positions[fmt.Sprint("pos:", i)] = publish(t, publisher, fmt.Sprint("a.", i), fmt.Sprint(i))
 				}
 				r := newRecorder()
-				c := g.Connect(bridge.ClientOptions{User: "u", Encoder: r, Transport: r, Permissions: bridge.Permissions{Sub: all, History: &tt.history}})
+				c := g.Connect(bridge.ClientOptions{User: "u", Encoder: r, Transport: r, Permissions: &bridge.Permissions{Sub: all, History: &tt.history}})
 				defer func() { r.close(); c.Close() }()
 				from := tt.from
 				if pos, ok := positions[from]; ok {
@@ -105,7 +105,7 @@ func TestHistoryOfABundle(t *testing.T) {
 		synctest.Wait()
 		r := newRecorder()
 		c := g.Connect(bridge.ClientOptions{User: "u", Encoder: r, Transport: r,
-			Permissions: bridge.Permissions{Sub: []string{"a.>"}, History: &bridge.History{Events: 2}}})
+			Permissions: &bridge.Permissions{Sub: []string{"a.>"}, History: &bridge.History{Events: 2}}})
 		defer func() { r.close(); c.Close() }()
 		sid := ""
 		err := c.SubscribeBundle(context.Background(), []string{"a.*", "a.>"}, "first", func(_ *bridge.Output, a bridge.SubscribeAnswer) { sid = a.SID })

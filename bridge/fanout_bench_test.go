@@ -76,7 +76,7 @@ func BenchmarkFanOut(b *testing.B) {
 			br, broker := benchRig(b, bridge.Options{})
 			c := counter{reached: make(chan struct{}, 1)}
 			for range n {
-				client := br.Connect(bridge.ClientOptions{User: "u", Permissions: everything, Encoder: &c, Transport: &c})
+				client := br.Connect(bridge.ClientOptions{User: "u", Permissions: &everything, Encoder: &c, Transport: &c})
 				if err := client.Subscribe(context.Background(), bridge.SubscribeRequest{Filter: "events.chat.>"}, func(*bridge.Output, bridge.SubscribeAnswer) {}); err != nil {
 					b.Fatal(err)
 				}
@@ -108,7 +108,7 @@ func BenchmarkCatchUp(b *testing.B) {
 			for b.Loop() {
 				c := counter{reached: make(chan struct{}, 1)}
 				c.expect(events)
-				client := br.Connect(bridge.ClientOptions{User: "u", Permissions: everything, Encoder: &c, Transport: &c})
+				client := br.Connect(bridge.ClientOptions{User: "u", Permissions: &everything, Encoder: &c, Transport: &c})
 				if err := client.Subscribe(context.Background(), bridge.SubscribeRequest{Filter: "events.chat.>", From: "first"}, func(*bridge.Output, bridge.SubscribeAnswer) {}); err != nil {
 					b.Fatal(err)
 				}

@@ -212,7 +212,7 @@ func (g *rig) connect(t *testing.T) (*bridge.Client, *recorder) {
 func (g *rig) connectAs(t *testing.T, user string) (*bridge.Client, *recorder) {
 	t.Helper()
 	r := newRecorder()
-	c := g.Connect(bridge.ClientOptions{User: user, Permissions: everything, Encoder: r, Transport: r})
+	c := g.Connect(bridge.ClientOptions{User: user, Permissions: &everything, Encoder: r, Transport: r})
 	t.Cleanup(func() { r.close(); c.Close() })
 	return c, r
 }

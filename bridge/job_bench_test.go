@@ -48,14 +48,14 @@ func benchJobs(b *testing.B, workers int) {
 	given := make(chan task, workers)
 	for range workers {
 		h := &hand{given: given}
-		h.client = br.Connect(bridge.ClientOptions{User: "u", Permissions: everything, Encoder: h, Transport: h})
+		h.client = br.Connect(bridge.ClientOptions{User: "u", Permissions: &everything, Encoder: h, Transport: h})
 		defer h.client.Close()
 		if err := h.client.Work(context.Background(), "jobs.bench", 1, func(*bridge.Output, string) {}); err != nil {
 			b.Fatal(err)
 		}
 	}
 	c := &counter{}
-	submitter := br.Connect(bridge.ClientOptions{User: "u", Permissions: everything, Encoder: c, Transport: c})
+	submitter := br.Connect(bridge.ClientOptions{User: "u", Permissions: &everything, Encoder: c, Transport: c})
 	defer submitter.Close()
 	// Every worker has a job before the first is settled.
 	add := func() {

@@ -304,7 +304,7 @@ func (l *lease) end(why leaseEnd) {
 	if why == endLapsed {
 		qs.stats().LeasesLost.Add(1)
 		if owner != nil {
-			owner.Reply(func(out *Output) { owner.opts.Encoder.Lost(out, l.id, why.String()) })
+			owner.Reply(func(out *Output) { owner.encoder.Lost(out, l.id, why.String()) })
 		}
 	}
 	if l.try >= qs.opts.MaxTries && why != endStop {

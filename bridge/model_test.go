@@ -136,7 +136,7 @@ func model(t *testing.T, rnd *rand.Rand, ring int) {
 			if rnd.IntN(2) == 0 {
 				<-half // has to catch up
 			}
-			c := g.Connect(bridge.ClientOptions{User: "u", Permissions: everything, Encoder: r, Transport: r})
+			c := g.Connect(bridge.ClientOptions{User: "u", Permissions: &everything, Encoder: r, Transport: r})
 			defer c.Close()
 			var mine sync.WaitGroup
 			for range 1 + rnd.IntN(3) {

@@ -239,7 +239,7 @@ func (q *queue) leaseLocked(w *worker, j *Job) {
 	l.begin()
 	q.queues.bridge.stats.JobsGiven.Add(1)
 	w.client.Reply(func(out *Output) {
-		w.client.opts.Encoder.Job(out, &JobDelivery{Event: j.Event, SID: w.sid, Lease: l.id, Try: l.try,
+		w.client.encoder.Job(out, &JobDelivery{Event: j.Event, SID: w.sid, Lease: l.id, Try: l.try,
 			For: l.until.Sub(now).Truncate(time.Millisecond), Pos: Position{{j.Event.Stream.Tag, j.Event.Seq}}})
 	})
 }

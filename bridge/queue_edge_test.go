@@ -102,7 +102,7 @@ func slowRig(t *testing.T, s *slow, o bridge.Options) *bridge.Bridge {
 
 func connectTo(b *bridge.Bridge, user string) (*bridge.Client, *recorder) {
 	r := newRecorder()
-	return b.Connect(bridge.ClientOptions{User: user, Permissions: everything, Encoder: r, Transport: r}), r
+	return b.Connect(bridge.ClientOptions{User: user, Permissions: &everything, Encoder: r, Transport: r}), r
 }
 
 func stop(t *testing.T, b *bridge.Bridge) {

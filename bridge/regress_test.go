@@ -427,7 +427,7 @@ func TestFinishIsTheLast(t *testing.T) {
 	p := mustConnect(t, g)
 	publishN(t, p, "events.a", 1, 5000)
 	l := &letters{begun: make(chan struct{}, 1)}
-	c := g.Connect(bridge.ClientOptions{User: "u", Permissions: everything, Encoder: l, Transport: l})
+	c := g.Connect(bridge.ClientOptions{User: "u", Permissions: &everything, Encoder: l, Transport: l})
 	defer c.Close()
 	subscribe(t, c, bridge.SubscribeRequest{Filter: "events.>", From: "first"})
 	<-l.begun

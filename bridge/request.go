@@ -81,7 +81,7 @@ func served(e *Event) (*Event, error) {
 
 // answer answers a request that is the gateway's own to answer, of a client that
 // may do this.
-func (b *Bridge) answer(r Request, may Permissions, done func(*Event, error)) {
+func (b *Bridge) answer(r Request, may *Permissions, done func(*Event, error)) {
 	ctx, cancel := context.WithTimeout(b.ctx, r.Wait)
 	b.work.Go(func() {
 		defer cancel()

@@ -37,7 +37,7 @@ func TestRoom(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := &letters{}
-		c := b.Connect(bridge.ClientOptions{User: "ann", Permissions: everything, Encoder: r, Transport: r, MaxInflight: 2})
+		c := b.Connect(bridge.ClientOptions{User: "ann", Permissions: &everything, Encoder: r, Transport: r, MaxInflight: 2})
 		var answered atomic.Int32
 		publish := func() {
 			c.Publish(bridge.PublishRequest{Subject: "events.a", Data: []byte("1")}, func(_ bridge.PublishAnswer, err error) {

@@ -87,10 +87,10 @@ func (c *Client) Subscribe(ctx context.Context, r SubscribeRequest, answer func(
 
 // roomLocked says whether the client may have one more subscription.
 func (c *Client) roomLocked() error {
-	if len(c.subs)+len(c.workers) < c.opts.MaxSubscriptions {
+	if len(c.subs)+len(c.workers) < c.maxSubs {
 		return nil
 	}
-	return OverLimit(LimitSubscriptions, fmt.Sprintf("a client has at most %d subscriptions, work on queues included", c.opts.MaxSubscriptions),
+	return OverLimit(LimitSubscriptions, fmt.Sprintf("a client has at most %d subscriptions, work on queues included", c.maxSubs),
 		"end one with off, or use one wider filter", 0)
 }
 

@@ -303,7 +303,7 @@ func TestSubscribeRefusals(t *testing.T) {
 	g := newRig(t, bridge.Options{}, memory.Stream{Name: "A", Subjects: []string{"a.>"}}, memory.Stream{Name: "B", Subjects: []string{"b.>"}})
 	r := newRecorder()
 	c := g.Connect(bridge.ClientOptions{User: "u", Encoder: r, Transport: r, MaxSubscriptions: 1,
-		Permissions: bridge.Permissions{Pub: []string{"a.>", "c.>"}, Sub: []string{"a.>", "b.>", "c.>"}}})
+		Permissions: &bridge.Permissions{Pub: []string{"a.>", "c.>"}, Sub: []string{"a.>", "b.>", "c.>"}}})
 	t.Cleanup(func() { r.close(); c.Close() })
 	posB := publish(t, mustConnect(t, g), "b.x", "1")
 	for _, tt := range []struct {

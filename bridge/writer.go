@@ -30,7 +30,7 @@ func (c *Client) write() {
 	w := writers.Get().(*writer)
 	for c.fill(w) {
 		if w.out.Size() > 0 {
-			if err := c.opts.Transport.Write(&w.out); err != nil {
+			if err := c.transport.Write(&w.out); err != nil {
 				c.fail(err)
 			}
 		}
@@ -132,7 +132,7 @@ func (c *Client) deliver(w *writer, sub *Subscription, e *Event) {
 		d.Lag = c.bridge.log.lag(e)
 		c.owe(sub, *m)
 	}
-	c.opts.Encoder.Event(&w.out, d)
+	c.encoder.Event(&w.out, d)
 	c.bridge.stats.Delivered.Add(1)
 }
 

@@ -65,7 +65,7 @@ func BenchmarkCatchUp(b *testing.B) {
 
 func discardAll(b *testing.B, n *node, events int) {
 	d := &discard{want: int64(events) + 1, all: make(chan struct{})} // and the answer
-	c := n.bridge.Connect(bridge.ClientOptions{User: "u", Permissions: anyone, Encoder: native.Encoder{}, Transport: d})
+	c := n.bridge.Connect(bridge.ClientOptions{User: "u", Permissions: &anyone, Encoder: native.Encoder{}, Transport: d})
 	err := c.Subscribe(context.Background(), bridge.SubscribeRequest{Filter: "events.>", From: "first"}, func(out *bridge.Output, _ bridge.SubscribeAnswer) {
 		out.Append('a')
 		out.EndFrame()

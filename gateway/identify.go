@@ -50,12 +50,10 @@ func (s *Server) identify(ctx context.Context, h hello) (id *auth.Identity, refu
 	return id, nil, err
 }
 
-// authenticate returns what takes the tokens that a client sends later. The
-// header of its handshake is not kept for that.
-func (s *Server) authenticate(address string) func(context.Context, string) (*auth.Identity, error) {
-	return func(ctx context.Context, token string) (*auth.Identity, error) {
-		return s.judge(ctx, s.rules.Load().Auth, auth.Credentials{Token: token, Source: auth.Frame, Address: address})
-	}
+// authenticate takes a token that a client sends later. The header of its
+// handshake is not kept for that.
+func (s *Server) authenticate(ctx context.Context, token, address string) (*auth.Identity, error) {
+	return s.judge(ctx, s.rules.Load().Auth, auth.Credentials{Token: token, Source: auth.Frame, Address: address})
 }
 
 // identifySocket decides about a Socket.IO client that joins a namespace, or

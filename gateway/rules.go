@@ -85,6 +85,7 @@ var _ renewer = (*auth.Policy)(nil)
 func (s *Server) Reload(r Rules) {
 	rules := r.withDefaults()
 	s.rules.Store(rules)
+	s.native.Store(s.nativeOptions(rules))
 	s.admission.limit(rules.MaxClients, rules.MaxPerAddress)
 	if s.stock != nil {
 		s.stock.handler.Limit(rules.MaxSubscriptions, rules.MaxInflight)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/gateway/auth"
+	"github.com/jetway-io/jetway/gateway/native"
 	"github.com/jetway-io/jetway/gateway/quota"
 	"github.com/jetway-io/jetway/gateway/socketio/clientbundle"
 	"github.com/jetway-io/jetway/gateway/websock"
@@ -57,6 +58,7 @@ type Server struct {
 	stock  *stock        // Socket.IO; nil without
 	node   string        // this gateway's name in sids
 	rules  atomic.Pointer[Rules]
+	native atomic.Pointer[native.Options] // by the rules; from Start on
 	quotas *quota.Registry
 
 	handshakes *handshakes
@@ -151,6 +153,7 @@ func (s *Server) Start(ctx context.Context) error {
 		return err
 	}
 	s.dedupe = dedupe
+	s.native.Store(s.nativeOptions(s.rules.Load()))
 	if s.stock != nil {
 		if err := s.stock.start(); err != nil {
 			return err

@@ -73,12 +73,20 @@ func (s *Server) serveNative(w http.ResponseWriter, r *http.Request) {
 		s.logger.Debug("handshake refused", "client", address, "error", err)
 		return
 	}
-	session := native.New(conn, native.Options{
+	session := native.New(conn, s.native.Load(), native.Handshake{Identity: id, Refused: refused, Quota: quotas, User: user, Address: address})
+	if !s.run(session, leave) {
+		session.Discard()
+		leave()
+		return
+	}
+}
+
+// nativeOptions are those of the sessions that begin under the rules.
+func (s *Server) nativeOptions(rules *Rules) *native.Options {
+	return &native.Options{
 		Bridge:           s.opts.Bridge,
 		Logger:           s.logger,
-		Identity:         id,
-		Refused:          refused,
-		Authenticate:     s.authenticate(address),
+		Authenticate:     s.authenticate,
 		AuthTimeout:      rules.AuthTimeout,
 		AuthRefused:      s.authRefused,
 		ExpiryWarning:    s.expiryWarning,
@@ -86,16 +94,8 @@ func (s *Server) serveNative(w http.ResponseWriter, r *http.Request) {
 		MaxMessageBytes:  s.opts.MaxMessageBytes,
 		MaxSubscriptions: rules.MaxSubscriptions,
 		MaxInflight:      rules.MaxInflight,
-		Quota:            quotas,
-		User:             user,
 		PingInterval:     s.opts.PingInterval,
 		Dedupe:           s.dedupe,
-		Address:          address,
-	})
-	if !s.run(session, leave) {
-		session.Discard()
-		leave()
-		return
 	}
 }
 

@@ -57,6 +57,8 @@ type Identity struct {
 
 	// Value is what a name in a template stands for; nil knows {user} alone.
 	Value func(name string) (value string, ok bool)
+
+	by *Policy // that it is allowed by; nil where another Authenticator has let it in
 }
 
 // Claim is what a name in a template stands for.

@@ -65,14 +65,18 @@ func (p *Policy) Authenticate(ctx context.Context, c Credentials) (*Identity, er
 	if p.Callout != nil {
 		return p.callout(ctx, c, who)
 	}
-	return &Identity{User: who.User, Permissions: p.permissions(who), Expires: who.Expires, Issued: who.Issued, Of: who, Value: who.Value}, nil
+	return &Identity{User: who.User, Permissions: p.permissions(who), Expires: who.Expires, Issued: who.Issued, Of: who, Value: who.Value, by: p}, nil
 }
 
 // Renew is who a client is that another policy has let in: the same user, with
 // what the roles allow here. It is nil if the client would not be let in any
 // more: it is anonymous, and nobody is now. Tokens are not verified again.
 func (p *Policy) Renew(id *Identity) *Identity {
+	if id.by == p {
+		return id
+	}
 	next := *id
+	next.by = p
 	switch {
 	case id.Anonymous && p.Anonymous == nil:
 		return nil
@@ -104,7 +108,7 @@ func (p *Policy) anonymous() (*Identity, error) {
 		}
 		return nil, Refuse(NoToken, "a token is needed", hint)
 	}
-	return &Identity{User: Anonymous, Anonymous: true, Permissions: *p.Anonymous}, nil
+	return &Identity{User: Anonymous, Anonymous: true, Permissions: *p.Anonymous, by: p}, nil
 }
 
 func (p *Policy) logger() *slog.Logger {

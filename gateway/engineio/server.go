@@ -174,9 +174,12 @@ func (s *Server) openWebSocket(w http.ResponseWriter, r *http.Request, sid strin
 	s.running.Add(1) // the session's own keeps the count above 0 until open returns
 	go func() {      // the handler's would hold on to what the handshake needed
 		defer s.running.Done()
-		session.attach(conn)
-		session.greet()
-		session.open()
+		websock.Aside(func() bool {
+			session.attach(conn)
+			session.greet()
+			session.open()
+			return true
+		})
 		session.read(conn)
 	}()
 	return nil

@@ -30,27 +30,23 @@ func (s *Session) attach(conn *websock.Conn) {
 // connection or the session ends, and returns when nothing uses the connection
 // any more.
 func (s *Session) read(conn *websock.Conn) {
-	for {
-		msg, text, err := conn.ReadMessage(nil)
-		if err != nil {
-			s.end(endRead(err))
-			break
-		}
-		if !s.receiveMessage(msg, text) {
-			break
-		}
+	for conn.Next(s.receiveMessage) {
 	}
 	s.leave(conn)
 }
 
-// receiveMessage hands one WebSocket message to the session, and reports
-// whether it goes on.
-func (s *Session) receiveMessage(msg []byte, text bool) bool {
+// receiveMessage hands one WebSocket message to the session, or ends it with
+// the error that stands for the next one. It reports whether the session goes
+// on.
+func (s *Session) receiveMessage(msg []byte, text bool, err error) bool {
+	if err != nil {
+		s.end(endRead(err))
+		return false
+	}
 	s.handling.take()
 	defer s.handling.pass()
 	p := Packet{Type: PacketMessage, Binary: true, Data: msg}
 	if text {
-		var err error
 		if p, err = Decode(msg); err != nil {
 			s.end(endNoPacket)
 			return false

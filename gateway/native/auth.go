@@ -41,7 +41,7 @@ func (s *Session) admit(msg []byte, text bool) bool {
 		}
 		return !s.tooFast()
 	case f.Verb == VerbAuth:
-		id, err := s.opts.Authenticate(context.Background(), f.Text)
+		id, err := s.opts.Authenticate(context.Background(), f.Text, s.address)
 		if err == nil {
 			err = s.become(f, id)
 		}
@@ -60,11 +60,11 @@ func early() error {
 
 // become makes the client who its token says that it is.
 func (s *Session) become(f *Frame, id *auth.Identity) error {
-	user, err := s.opts.Quota.Enter(id.User, id.Anonymous)
+	user, err := s.quota.Enter(id.User, id.Anonymous)
 	if err != nil {
 		return err
 	}
-	if err := s.client.Become(id.User, id.Permissions); err != nil {
+	if err := s.client.Become(id.User, &id.Permissions); err != nil {
 		user.Leave()
 		return err
 	}
@@ -104,10 +104,10 @@ func (s *Session) identified(f *Frame, id *auth.Identity) error {
 // user, or the first one of an anonymous client. One that is no good leaves
 // everything as it is, but one of another user ends the session.
 func (s *Session) auth(f *Frame) error {
-	if err := s.opts.Quota.Request(); err != nil {
+	if err := s.quota.Request(); err != nil {
 		return err
 	}
-	id, err := s.opts.Authenticate(context.Background(), f.Text)
+	id, err := s.opts.Authenticate(context.Background(), f.Text, s.address)
 	switch {
 	case err != nil:
 		s.opts.AuthRefused(auth.ReasonOf(err))
@@ -135,7 +135,7 @@ func (s *Session) known(id *auth.Identity) error {
 		s.note(id)
 	}
 	s.who = id
-	s.client.SetPermissions(id.Permissions)
+	s.client.SetPermissions(&id.Permissions)
 	s.expireAt(id.Expires)
 	return nil
 }
@@ -149,6 +149,10 @@ func (s *Session) note(id *auth.Identity) {
 
 // expireAt has the client warned before its token ends, and ended with it.
 func (s *Session) expireAt(at time.Time) {
+	if at.IsZero() {
+		s.expiry.Set(auth.Plan{})
+		return
+	}
 	plan := auth.Plan{At: at, End: s.expire}
 	if s.opts.ExpiryWarning != nil {
 		plan.Before = s.opts.ExpiryWarning()
@@ -206,7 +210,7 @@ func (s *Session) Renew(renew func(*auth.Identity) *auth.Identity) {
 	s.permitting.Lock()
 	defer s.permitting.Unlock()
 	if next := s.renewed(renew); next != nil {
-		s.client.SetPermissions(next.Permissions)
+		s.client.SetPermissions(&next.Permissions)
 	}
 }
 

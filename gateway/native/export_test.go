@@ -27,6 +27,6 @@ func AppendString(dst []byte, s string) []byte { return jsontext.AppendString(ds
 
 // Refuse is what the session of a client does when a sub fails with err.
 func Refuse(o Options, c *bridge.Client, err error) {
-	s := &Session{opts: o, client: c, logger: o.Logger}
+	s := &Session{opts: &o, client: c}
 	s.refuse(&Frame{Verb: VerbSub}, err)
 }

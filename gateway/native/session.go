@@ -30,13 +30,12 @@ const (
 	retrySpread   = 5 * time.Second // over which a restart spreads its clients
 )
 
-// Options configures sessions. All fields are required unless said otherwise.
+// Options configures sessions, many alike. All fields are required unless said
+// otherwise. Static.
 type Options struct {
 	Bridge           *bridge.Bridge
 	Logger           *slog.Logger
-	Identity         *auth.Identity // who is connected; nil: nobody, until the client has said so
-	Refused          error          // not nil: why the handshake was, of which the client is told
-	Authenticate     func(ctx context.Context, token string) (*auth.Identity, error)
+	Authenticate     func(ctx context.Context, token, address string) (*auth.Identity, error)
 	AuthTimeout      time.Duration                       // for a client without identity to send auth
 	AuthRefused      func(auth.Reason)                   // counts
 	ExpiryWarning    func() time.Duration                // how long before the end of a token that begins now its client is warned; nil: not at all
@@ -44,26 +43,34 @@ type Options struct {
 	MaxMessageBytes  int                                 // as the connection enforces it; told to the client
 	MaxSubscriptions int                                 // of one client
 	MaxInflight      int                                 // publishes and requests of one client without an answer
-	Quota            *quota.Client                       // what the client may ask for; nil: everything
-	User             *quota.User                         // who Identity is there; the session leaves for it
 	PingInterval     time.Duration                       // between two pings of the server
 	Dedupe           time.Duration                       // told to the client
-	Address          string                              // where the client is, for the log
+}
+
+// Handshake is what is known of a client when it has connected.
+type Handshake struct {
+	Identity *auth.Identity // who is connected; nil: nobody, until the client has said so
+	Refused  error          // not nil: why the handshake was, of which the client is told
+	Quota    *quota.Client  // what the client may ask for; nil: everything
+	User     *quota.User    // who Identity is there; the session leaves for it
+	Address  string         // where the client is
 }
 
 // Session is one client that speaks jetway.v1. [Session.Run] reads it; events
 // are written by the client's writer, see [bridge.Client].
 type Session struct {
 	// Static after New.
-	opts   Options
-	conn   *websock.Conn
-	client *bridge.Client
-	logger *slog.Logger
+	opts    *Options
+	conn    *websock.Conn
+	client  *bridge.Client
+	quota   *quota.Client // nil without a bound
+	address string
 
 	// Owned by Run.
-	who  *auth.Identity // nil until it is known
-	user *quota.User    // the same; nil also while it is anonymous
-	bad  int            // bad frames in a row
+	refused error          // nil if the client was let in
+	who     *auth.Identity // nil until it is known
+	user    *quota.User    // the same; nil also while it is anonymous
+	bad     int            // bad frames in a row
 
 	// Set by answers to pub, whose faults only the bridge can see.
 	misused atomic.Bool // a frame was refused as bad since Run last looked
@@ -84,13 +91,14 @@ type Session struct {
 }
 
 // New makes a session on a connection; it owns both from now on.
-func New(conn *websock.Conn, opts Options) *Session {
-	s := &Session{opts: opts, conn: conn, logger: opts.Logger.With("client", opts.Address), left: make(chan struct{}), done: make(chan struct{})}
-	s.user = opts.User
-	user, perms := "", bridge.Permissions{}
-	s.id = opts.Identity
-	if s.who = opts.Identity; s.who != nil {
-		user, perms = s.who.User, s.who.Permissions
+func New(conn *websock.Conn, opts *Options, h Handshake) *Session {
+	s := &Session{opts: opts, conn: conn, quota: h.Quota, address: h.Address, refused: h.Refused, left: make(chan struct{}), done: make(chan struct{})}
+	s.user = h.User
+	var user string
+	var perms *bridge.Permissions
+	s.id = h.Identity
+	if s.who = h.Identity; s.who != nil {
+		user, perms = s.who.User, &s.who.Permissions
 	}
 	s.client = opts.Bridge.Connect(bridge.ClientOptions{
 		User:             user,
@@ -111,35 +119,45 @@ func (s *Session) Run() {
 	defer close(s.done)
 	defer s.close()
 	defer close(s.left)
+	for more := websock.Aside(s.begin); more; {
+		more = s.conn.Next(s.received)
+	}
+}
+
+// begin greets the client. It returns false when the session is over.
+func (s *Session) begin() bool {
 	s.hello()
-	err := s.opts.Refused
+	err := s.refused
 	if err == nil {
 		err = s.await()
 	}
 	if err != nil {
 		s.turnAway(err)
-		return
 	}
-	for {
-		msg, text, err := s.conn.ReadMessage(nil)
-		if err != nil {
-			s.readFailed(err)
-			return
-		}
-		if s.client.Ready() != nil {
-			// The last frames are on their way, or nobody is there any more.
-			s.flush()
-			s.finish()
-			return
-		}
-		do := s.handle
-		if s.who == nil {
-			do = s.admit
-		}
-		if !do(msg, text) {
-			return
-		}
+	return err == nil
+}
+
+// received takes the next message, or the error that stands for it. It returns
+// false when the session is over.
+func (s *Session) received(msg []byte, text bool, err error) bool {
+	switch {
+	case err != nil:
+		s.readFailed(err)
+		return false
+	case s.client.Ready() != nil:
+		// The last frames are on their way, or nobody is there any more.
+		s.flush()
+		s.finish()
+		return false
+	case s.who == nil:
+		return s.admit(msg, text)
 	}
+	return s.handle(msg, text)
+}
+
+// log is the session's: made when there is something to say.
+func (s *Session) log() *slog.Logger {
+	return s.opts.Logger.With("client", s.address, "user", s.client.User())
 }
 
 // hello sends the first frame and starts the pings.
@@ -191,7 +209,7 @@ func appendText(out *bridge.Output, fn func(dst []byte) []byte) {
 // readFailed ends the session after the client has closed it, broken the
 // protocol, or gone.
 func (s *Session) readFailed(err error) {
-	s.logger.Debug("client left", "user", s.client.User(), "reason", err)
+	s.log().Debug("client left", "reason", err)
 	var peer *websock.PeerClosed
 	code := websock.CloseCode(err)
 	switch {
@@ -221,7 +239,7 @@ func (s *Session) flush() {
 	ctx, cancel := context.WithTimeout(context.Background(), byeTimeout)
 	defer cancel()
 	if s.client.Flush(ctx) != nil {
-		s.logger.Debug("the client did not take its last frames")
+		s.log().Debug("the client did not take its last frames")
 	}
 }
 
@@ -317,7 +335,7 @@ func (s *Session) handle(msg []byte, text bool) bool {
 // tooFast ends the session of a client that goes on however often it is
 // refused, and reports whether it does.
 func (s *Session) tooFast() bool {
-	if !s.opts.Quota.TooFast() {
+	if !s.quota.TooFast() {
 		return false
 	}
 	s.bye(websock.CodeTooFast, "too much was refused, and more was sent: wait for retry", jittered())
@@ -340,10 +358,10 @@ func (s *Session) refuse(f *Frame, err error) *bridge.Error {
 		return e // the client has gone meanwhile: no fault, and nobody to tell
 	}
 	if e.Code == bridge.CodeInternal {
-		s.logger.Error("request failed", "user", s.client.User(), "verb", f.Verb.String(), "error", err)
+		s.log().Error("request failed", "verb", f.Verb.String(), "error", err)
 	}
 	s.opts.Bridge.Stats().Refuse(e)
-	s.opts.Quota.Refused() // tooFast looks at what comes of it
+	s.quota.Refused() // tooFast looks at what comes of it
 	s.text(func(dst []byte) []byte { return AppendErr(dst, f.Ref(), e) })
 	return e
 }

@@ -60,7 +60,7 @@ func newSite(t *testing.T) *site {
 	return s
 }
 
-func (s *site) authenticate(_ context.Context, token string) (*auth.Identity, error) {
+func (s *site) authenticate(_ context.Context, token, _ string) (*auth.Identity, error) {
 	if token == "unavailable" {
 		return nil, &bridge.Error{Code: bridge.CodeUnavailable, Msg: "later", Retry: 2 * time.Second}
 	}
@@ -103,7 +103,6 @@ func (s *site) connect(who *auth.Identity) *client.Client {
 func (s *site) serve(who *auth.Identity) net.Conn {
 	here, there := rawws.Pipe()
 	o := s.opts
-	o.Identity = who
 	s.sessions.Go(func() {
 		r, err := http.ReadRequest(bufio.NewReader(there))
 		if err != nil {
@@ -115,7 +114,7 @@ func (s *site) serve(who *auth.Identity) net.Conn {
 			s.t.Error(err)
 			return
 		}
-		native.New(conn, o).Run()
+		native.New(conn, &o, native.Handshake{Identity: who}).Run()
 	})
 	return here
 }

@@ -12,7 +12,7 @@ import (
 func (s *Session) verb(f *Frame) error {
 	switch f.Verb {
 	case VerbSub, VerbOff, VerbWork, VerbPing, VerbHelp: // the others are counted as what they are, or answers
-		if err := s.opts.Quota.Request(); err != nil {
+		if err := s.quota.Request(); err != nil {
 			return err
 		}
 	}
@@ -79,7 +79,7 @@ func (s *Session) mayPublish(bytes int) error {
 	if err := s.client.Room(); err != nil {
 		return err
 	}
-	return s.opts.Quota.Publish(s.user, bytes)
+	return s.quota.Publish(s.user, bytes)
 }
 
 // refuseLater is refuse for what was found out on another goroutine than Run's.

@@ -20,8 +20,8 @@ import (
 // sending.
 const drainBytes = 4 << 20
 
-// Conn is one WebSocket connection. ReadMessage, OnPing and Finish belong to
-// one goroutine; Write and AppendPong may be called by any, one at a time;
+// Conn is one WebSocket connection. ReadMessage, Next, OnPing and Finish belong
+// to one goroutine; Write and AppendPong may be called by any, one at a time;
 // Close and RemoteAddr by any at any time.
 type Conn struct {
 	// Static after construction.
@@ -40,6 +40,7 @@ type Conn struct {
 	in      input
 	msg     message
 	readErr error
+	settled int // messages read by Next, up to settling
 
 	mu   sync.Mutex // guards what follows
 	pong string     // the payload of the newest ping

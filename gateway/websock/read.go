@@ -37,25 +37,49 @@ type message struct {
 // text tells a text message, which is then UTF-8, from a binary one. After an
 // error, which is one of those listed at [ErrTooBig], every call returns it.
 func (c *Conn) ReadMessage(dst []byte) (msg []byte, text bool, err error) {
-	if c.readErr != nil {
-		return nil, false, c.readErr
+	if c.readErr == nil {
+		c.setReadDeadline(c.idleTimeout)
 	}
-	c.setReadDeadline(c.idleTimeout)
-	for done := false; !done && err == nil; {
-		// Waiting is done here, not further down: see input.
-		if err = c.in.wait(); err == nil {
-			msg, done, err = c.readFrame(dst)
+	for done := false; !done; {
+		c.wait()
+		msg, text, done = c.advance(dst)
+	}
+	return msg, text, c.readErr
+}
+
+// wait returns when there is something to read, or never will be. It is called
+// on the stack of who reads, not further down: see input.
+func (c *Conn) wait() {
+	if c.readErr == nil {
+		if err := c.in.wait(); err != nil {
+			c.fail(err)
 		}
 	}
-	text = c.msg.text
-	if err != nil {
-		msg, text = nil, false
-		c.readErr = classify(err, c.msg.open)
-		c.stats.count(c.readErr)
-		c.in.release()
+}
+
+// advance reads one frame. done says that a message is complete, or that there
+// will be none: readErr says why.
+func (c *Conn) advance(dst []byte) (msg []byte, text, done bool) {
+	if c.readErr != nil {
+		return nil, false, true
 	}
+	msg, done, err := c.readFrame(dst)
+	if err != nil {
+		c.fail(err)
+		return nil, false, true
+	}
+	if text = c.msg.text; done {
+		c.msg.free()
+	}
+	return msg, text, done
+}
+
+// fail is the end of the reading.
+func (c *Conn) fail(err error) {
+	c.readErr = classify(err, c.msg.open)
+	c.stats.count(c.readErr)
+	c.in.release()
 	c.msg.free()
-	return msg, text, c.readErr
 }
 
 // readFrame reads one frame. done says that it was the last of a message.
