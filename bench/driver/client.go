@@ -184,6 +184,10 @@ func (c *Client) acked(id int64) {
 // Last is the number of the event that came last.
 func (c *Client) Last() int64 { return c.last.Load() }
 
+// CountFrom says that the next event will be the one after n. It may be called
+// before Subscribe.
+func (c *Client) CountFrom(n int64) { c.last.Store(n) }
+
 // Time begins or ends to note how long events are on the way. It may be called
 // when nothing is.
 func (c *Client) Time(on bool) { c.timed.Store(on) }

@@ -185,14 +185,27 @@ func (c *crowd) settled() error {
 	if err := c.await(0); err != nil {
 		return err
 	}
-	for until := time.Now().Add(stall); c.acks.Load() < c.sent; time.Sleep(100 * time.Microsecond) {
-		if time.Now().After(until) {
-			return fmt.Errorf("after %s %d of %d events are acknowledged", stall, c.acks.Load(), c.sent)
-		}
+	if err := c.unacked(0); err != nil {
+		return err
 	}
 	for i, client := range c.clients {
 		if got := client.Last(); got != c.expected(i) {
 			return fmt.Errorf("client %d has %d of %d events", i, got, c.expected(i))
+		}
+	}
+	return nil
+}
+
+// unacked waits until at most so many events are not acknowledged.
+func (c *crowd) unacked(ahead int) error {
+	for until := time.Now().Add(stall); c.sent-c.acks.Load() > int64(ahead); time.Sleep(100 * time.Microsecond) {
+		select {
+		case err := <-c.failed:
+			return err
+		default:
+		}
+		if time.Now().After(until) {
+			return fmt.Errorf("after %s %d of %d events are acknowledged", stall, c.acks.Load(), c.sent)
 		}
 	}
 	return nil
