@@ -26,31 +26,17 @@ import (
 	"github.com/jetway-io/jetway/bench/scenario"
 )
 
-const examples = `
-Examples, in the directory bench:
-  go run . -out RESULTS.md -plots plots           all there is, about ten minutes
-  go run . -quick -json quick.json                ratios for a test, in less than 90 s
-  go run . -scenario fanout -peers jetway,centrifuge,coalesce -runs 1
-  go run . -list                                  the names of scenarios and programs
-`
-
-// options are what is asked for on the command line.
-type options struct {
-	scenarios, programs []string // keys; empty: all
-	runs                int
-	sizes               scenario.Sizes
-	quick               bool
-	module, dir         string
-	out, json, plots    string
-}
-
 func main() {
 	log.SetFlags(log.Ltime)
 	o, err := parse(os.Args[1:])
 	if errors.Is(err, flag.ErrHelp) {
 		return
 	}
-	if err == nil {
+	switch {
+	case err != nil:
+	case o.hold != nil:
+		err = o.hold.keep(o.programs)
+	default:
 		err = run(o)
 	}
 	if err != nil {
@@ -58,100 +44,13 @@ func main() {
 	}
 }
 
-func parse(args []string) (options, error) {
-	o := options{sizes: scenario.Full}
-	f := flag.NewFlagSet("bench", flag.ContinueOnError)
-	f.Usage = func() {
-		fmt.Fprintln(f.Output(), "bench measures Jetway side by side with its peers.\n\nFlags:")
-		f.PrintDefaults()
-		fmt.Fprint(f.Output(), examples)
-	}
-	scenarios := f.String("scenario", "", "only these scenarios, separated by commas")
-	programs := f.String("peers", "", "only these programs")
-	f.IntVar(&o.runs, "runs", 3, "repetitions")
-	f.BoolVar(&o.quick, "quick", false, "one run of short windows: ratios are rough, figures mean nothing")
-	smoke := f.Bool("smoke", false, "as little as it takes to see that everything works")
-	window := f.Duration("window", 0, "how long is published")
-	crowd := f.Int("crowd", 0, "idle clients")
-	ahead := f.Int("ahead", 0, "events that the slowest client may lack at full speed")
-	f.StringVar(&o.module, "module", ".", "the directory of this module")
-	f.StringVar(&o.dir, "dir", "", "where servers keep their data, on the disk to be measured; empty: the system's directory for temporary files")
-	f.StringVar(&o.out, "out", "", "the report, in Markdown; empty: stdout")
-	f.StringVar(&o.json, "json", "", "the result, for programs")
-	f.StringVar(&o.plots, "plots", "", "a directory beside the report for its plots; empty: none")
-	list := f.Bool("list", false, "print the names of scenarios and programs")
-	if err := f.Parse(args); err != nil {
-		return o, err
-	}
-	if *list {
-		printList()
-		return o, flag.ErrHelp
-	}
-	if o.quick {
-		o.sizes = scenario.Quick
-	}
-	if *smoke {
-		o.sizes, o.quick = scenario.Smoke, true
-	}
-	if o.quick {
-		o.runs = 1
-	}
-	for _, set := range []struct {
-		to   *int
-		from int
-	}{{&o.sizes.Crowd, *crowd}, {&o.sizes.Ahead, *ahead}} {
-		if set.from > 0 {
-			*set.to = set.from
+func (h *held) keep(programs []string) error {
+	for _, p := range driver.Programs() {
+		if len(programs) == 1 && p.Key == programs[0] {
+			return scenario.Hold(p, h.addr, h.from, h.first, h.count, os.Stdin, os.Stdout)
 		}
 	}
-	if *window > 0 {
-		o.sizes.Window = *window
-	}
-	var err error
-	if o.scenarios, err = chosen(*scenarios, scenarioKeys()); err != nil {
-		return o, err
-	}
-	o.programs, err = chosen(*programs, programKeys())
-	return o, err
-}
-
-// chosen splits a list, of names that there are; none is all.
-func chosen(list string, all []string) ([]string, error) {
-	if list == "" {
-		return all, nil
-	}
-	keys := strings.Split(list, ",")
-	for _, key := range keys {
-		if !slices.Contains(all, key) {
-			return nil, fmt.Errorf("there is no %q: use some of %s", key, strings.Join(all, ","))
-		}
-	}
-	return keys, nil
-}
-
-func scenarioKeys() (keys []string) {
-	for _, s := range scenario.Scenarios() {
-		keys = append(keys, s.Key)
-	}
-	return keys
-}
-
-func programKeys() (keys []string) {
-	for _, p := range driver.Programs() {
-		keys = append(keys, p.Key)
-	}
-	return keys
-}
-
-func printList() {
-	fmt.Println("Scenarios:")
-	for _, s := range scenario.Scenarios() {
-		fmt.Printf("  %-18s %s: %s\n", s.Key, s.About, strings.Join(s.Programs, ","))
-	}
-	fmt.Println("Programs:")
-	for _, p := range driver.Programs() {
-		fmt.Printf("  %-18s %s: %s\n", p.Key, p.Name, p.About)
-	}
+	return errors.New("-hold is for one of -peers")
 }
 
 func run(o options) error {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/jetway-io/jetway/bench/server"
@@ -108,6 +109,8 @@ func Programs() []*Program {
 			start: jetway("2m"), proto: func() protocol { return new(native) }},
 		{Key: "jetway-always", Name: "Jetway, sync always", About: "the same, every event on disk before it is acknowledged",
 			start: jetway("always"), proto: func() protocol { return new(native) }},
+		{Key: "jetway-disk", Name: "Jetway, from disk", About: "the first, with no more than 100 events in memory: who comes back is served from the stream",
+			start: jetway("2m", "log: {max_messages: 100}\n"), proto: func() protocol { return new(native) }},
 		{Key: "jetway-sio", Name: "Jetway, Socket.IO", About: "Socket.IO clients with recovery, events stored as in the first",
 			start: jetway("2m"), proto: func() protocol { return new(socketIO) }},
 		{Key: "jetway-sio-always", Name: "Jetway, Socket.IO, sync always", About: "the same, every event on disk before it is acknowledged",
@@ -140,13 +143,14 @@ func Programs() []*Program {
 const jetwayConfig = `listen: %s
 admin: {listen: ""}
 nats: {embedded: {sync: %s, listen: "", store_dir: ./data}}
-limits: {publish_rate: 10000000/s, per_address: 1000000}
+limits: {publish_rate: 10000000/s, per_address: 1000000, max_clients: 1000000}
 `
 
-func jetway(sync string) func(*server.Server, Binaries, Use) error {
+func jetway(sync string, more ...string) func(*server.Server, Binaries, Use) error {
 	return func(s *server.Server, b Binaries, _ Use) error {
 		file := filepath.Join(s.Dir, "jetway.yaml")
-		if err := os.WriteFile(file, fmt.Appendf(nil, jetwayConfig, s.Addr, sync), 0o644); err != nil {
+		text := fmt.Sprintf(jetwayConfig, s.Addr, sync) + strings.Join(more, "")
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 			return err
 		}
 		return s.Run(b.path("jetway"), "serve", "--config", file)

@@ -21,7 +21,8 @@ left out ("limit"). Written by the program in this directory; do not edit.
 * **Full speed.** A publisher outruns any fan-out; it is held back when the slowest client lacks a fixed number of events. Deliveries are counted in a window, and in the end all have arrived.
 `
 
-// Markdown writes the result; plots is where the drawings are, relative to it.
+// Markdown writes the result; plots is where the drawings are, relative to it;
+// "": there are none.
 func (r *Result) Markdown(plots string) []byte {
 	w := new(bytes.Buffer)
 	fmt.Fprintf(w, "# %s\n\n%s\n", "Side by side", intro)
@@ -104,7 +105,7 @@ func (r *Result) writePrograms(w *bytes.Buffer) {
 
 func (r *Result) writeTable(w *bytes.Buffer, t *Table, plots string) {
 	fmt.Fprintf(w, "## %s\n\n%s\n\n", t.Title, t.About)
-	if t.plotted() {
+	if plots != "" && t.plotted() {
 		fmt.Fprintf(w, "![%s](%s/%s.svg)\n\n", t.Title, plots, t.Key)
 	}
 	head, line := "| |", "|---|"

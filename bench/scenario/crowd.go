@@ -226,16 +226,17 @@ func (c *crowd) paced(window time.Duration, rate int) error {
 	return c.settled()
 }
 
-// burst is how many events are written at a time.
+// burst is how many events are written at a time, at most.
 const burst = 32
 
 // flood publishes until then as fast as the slowest client allows.
 func (c *crowd) flood(until time.Time, ahead int) error {
+	n := max(1, min(burst, ahead/4))
 	for time.Now().Before(until) {
-		if err := c.await(int64(ahead - burst)); err != nil {
+		if err := c.await(int64(ahead - n)); err != nil {
 			return err
 		}
-		if err := c.publish(burst); err != nil {
+		if err := c.publish(n); err != nil {
 			return err
 		}
 	}

@@ -11,10 +11,6 @@ import (
 	"github.com/jetway-io/jetway/bench/wire"
 )
 
-// away is how long the server has to notice that a connection has ended, before
-// the client comes back: some keep a session only when they have.
-const away = 300 * time.Millisecond
-
 // resume: a client has a place, loses its connection, misses n events, and
 // comes back.
 func resume(e *Env) error {
@@ -36,9 +32,9 @@ func (e *Env) resumeAfter(t *report.Table, n int) error {
 	if err != nil {
 		return err
 	}
-	times := 5
+	times := e.Sizes.Times
 	if n > 10_000 {
-		times = 2
+		times = min(times, 2)
 	}
 	var took []time.Duration
 	before, err := costOf(s)
@@ -53,7 +49,7 @@ func (e *Env) resumeAfter(t *report.Table, n int) error {
 		}
 		took = append(took, time.Since(start))
 		c.Close()
-		time.Sleep(away)
+		time.Sleep(e.Sizes.Away)
 	}
 	_, cpu, err := before.since()
 	if err != nil {
@@ -112,7 +108,7 @@ func (e *Env) leave(s *server.Server, clients, missed int) ([]driver.Cursor, err
 	}); err != nil {
 		return nil, err
 	}
-	time.Sleep(away)
+	time.Sleep(e.Sizes.Away)
 	for missed > 0 {
 		n := min(missed, burst)
 		missed -= n

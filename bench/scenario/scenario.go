@@ -6,6 +6,7 @@
 package scenario
 
 import (
+	"slices"
 	"time"
 
 	"github.com/jetway-io/jetway/bench/driver"
@@ -26,15 +27,19 @@ type Sizes struct {
 	Settle time.Duration // before memory is read
 
 	Publishers []Publishers
-	Missed     []int // events that a client resumes after
-	Storm      int   // clients that come back at the same time,
-	Missing    int   // and what each has missed
+	Missed     []int         // events that a client resumes after,
+	Times      int           // how often,
+	Away       time.Duration // and for how long: some keep a session only when they have noticed
+	Storm      int           // clients that come back at the same time,
+	Missing    int           // and what each has missed
 
 	Slow        int // clients, of which a tenth is slow
 	SlowRate    int // events a second
 	SlowPayload int // bytes of an event: enough to fill what the kernel holds
 
 	Jobs, Workers int
+
+	Largest int // idle clients, if the machine can hold them
 }
 
 // Publishers are connections, and the events that each has in flight.
@@ -42,22 +47,25 @@ type Publishers struct{ Connections, InFlight int }
 
 // Full is what "make bench" measures, in about ten minutes.
 var Full = Sizes{
-	Window: 2 * time.Second, Warm: 500 * time.Millisecond, Ahead: 512, Rate: 50, Payload: 128,
+	Window: 2 * time.Second, Warm: 500 * time.Millisecond, Ahead: 256, Rate: 50, Payload: 128,
 	Fan: []int{100, 1000}, Crowd: 10_000, Settle: 2 * time.Second,
 	Publishers: []Publishers{{1, 1}, {1, 64}, {50, 1}, {50, 16}},
-	Missed:     []int{1000, 10_000, 100_000}, Storm: 1000, Missing: 100,
+	Missed:     []int{1000, 10_000, 100_000}, Times: 5, Away: 300 * time.Millisecond, Storm: 1000, Missing: 100,
 	Slow: 100, SlowRate: 500, SlowPayload: 4096,
-	Jobs: 5000, Workers: 10,
+	Jobs: 5000, Workers: 10, Largest: 200_000,
 }
+
+// QuickPrograms are those that ratios are made from; the others take longer.
+var QuickPrograms = []string{"jetway", "jetway-always", "jetway-disk", "jetway-sio", "centrifuge", "node", "bare", "bare-always", "write", "coalesce"}
 
 // Quick is for tests and first looks: some of it, in less than 90 seconds.
 var Quick = Sizes{
 	Window: 500 * time.Millisecond, Warm: 200 * time.Millisecond, Ahead: 256, Rate: 50, Payload: 128,
 	Fan: []int{100, 1000}, Crowd: 1000, Settle: 500 * time.Millisecond,
 	Publishers: []Publishers{{1, 64}, {50, 16}},
-	Missed:     []int{1000, 10_000}, Storm: 200, Missing: 100,
-	Slow: 50, SlowRate: 500, SlowPayload: 4096,
-	Jobs: 500, Workers: 10,
+	Missed:     []int{1000, 10_000}, Times: 3, Away: 100 * time.Millisecond, Storm: 200, Missing: 100,
+	Slow: 20, SlowRate: 500, SlowPayload: 16 << 10,
+	Jobs: 500, Workers: 10, Largest: 5000,
 }
 
 // Smoke is as little as it takes to see that everything works.
@@ -65,9 +73,9 @@ var Smoke = Sizes{
 	Window: 50 * time.Millisecond, Warm: 20 * time.Millisecond, Ahead: 32, Rate: 100, Payload: 128,
 	Fan: []int{3}, Crowd: 20, Settle: 10 * time.Millisecond,
 	Publishers: []Publishers{{2, 4}},
-	Missed:     []int{50}, Storm: 5, Missing: 10,
+	Missed:     []int{50}, Times: 1, Away: 100 * time.Millisecond, Storm: 5, Missing: 10,
 	Slow: 10, SlowRate: 500, SlowPayload: 4096,
-	Jobs: 20, Workers: 2,
+	Jobs: 20, Workers: 2, Largest: 20,
 }
 
 // Scenario is one of them.
@@ -76,6 +84,7 @@ type Scenario struct {
 	About    string   // for the command line
 	Programs []string // keys of those that take part
 	Fewer    bool     // it takes long and varies little: two runs are enough
+	Asked    bool     // only when asked for by name
 	run      func(*Env) error
 }
 
@@ -83,17 +92,18 @@ type Scenario struct {
 func Scenarios() []Scenario {
 	gateways := []string{"jetway", "jetway-always", "jetway-sio", "jetway-sio-always", "centrifuge", "centrifuge-redis", "node", "node-redis", "nats"}
 	few := []string{"jetway", "jetway-sio", "centrifuge", "node", "nats"}
-	resumes := []string{"jetway", "jetway-sio", "centrifuge", "centrifuge-redis", "node", "nats", "bare"}
-	with := func(list []string, more ...string) []string { return append(append([]string{}, list...), more...) }
+	resumes := []string{"jetway", "jetway-disk", "jetway-sio", "centrifuge", "centrifuge-redis", "node", "nats", "bare"}
+	with := func(list []string, more ...string) []string { return slices.Concat(list, more) }
 	return []Scenario{
-		{"fanout", "one event to many clients, at full speed and paced", with(gateways, "centrifuge-delay", "write", "coalesce"), false, fanOut},
-		{"latency", "one event to one client, one at a time", with(gateways, "write", "bare", "bare-always"), false, latency},
-		{"publish", "events that are stored, by several publishers", with(gateways, "bare", "bare-always"), false, publish},
-		{"crowd", "connect rate, memory of idle clients, and as many subjects", with(few, "write"), true, crowdOf},
-		{"resume", "one client comes back", resumes, false, resume},
-		{"storm", "many clients come back at the same time", resumes, false, storm},
-		{"slow", "some clients do not read", []string{"jetway", "jetway-sio", "centrifuge", "node", "nats"}, false, slow},
-		{"jobs", "jobs through a queue", []string{"jetway", "jetway-always", "bare", "bare-always"}, false, jobs},
+		{Key: "fanout", About: "one event to many clients, at full speed and paced", Programs: with(gateways, "centrifuge-delay", "write", "coalesce"), run: fanOut},
+		{Key: "latency", About: "one event to one client, one at a time", Programs: with(gateways, "write", "bare", "bare-always"), run: latency},
+		{Key: "publish", About: "events that are stored, by several publishers", Programs: with(gateways, "bare", "bare-always"), run: publish},
+		{Key: "crowd", About: "connect rate, memory of idle clients, and as many subjects", Programs: with(few, "write"), Fewer: true, run: crowdOf},
+		{Key: "largest", About: "as many idle clients as the machine can hold", Programs: with(few, "write"), Asked: true, run: largest},
+		{Key: "resume", About: "one client comes back", Programs: resumes, run: resume},
+		{Key: "storm", About: "many clients come back at the same time", Programs: resumes, run: storm},
+		{Key: "slow", About: "some clients do not read", Programs: few, run: slow},
+		{Key: "jobs", About: "jobs through a queue", Programs: []string{"jetway", "jetway-always", "bare", "bare-always"}, run: jobs},
 	}
 }
 
@@ -105,7 +115,6 @@ type Env struct {
 	Result   *report.Result
 	Binaries driver.Binaries
 	Dir      string // where servers keep their data; "" is the system's
-	From     []string
 }
 
 // Measure runs the scenario.

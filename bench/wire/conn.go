@@ -24,6 +24,25 @@ type Options struct {
 	Timeout time.Duration
 }
 
+// control sets what has to be set before the socket is bound.
+func (o Options) control(_, _ string, c syscall.RawConn) error {
+	var failed error
+	err := c.Control(func(fd uintptr) {
+		if o.From != "" {
+			// Else the kernel takes a port that is free for all destinations,
+			// of which there are few where many connections have just ended.
+			failed = syscall.SetsockoptInt(int(fd), syscall.SOL_IP, ipBindAddressNoPort, 1)
+		}
+		if o.Receive > 0 && failed == nil {
+			failed = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, o.Receive)
+		}
+	})
+	return errors.Join(err, failed)
+}
+
+// ipBindAddressNoPort is IP_BIND_ADDRESS_NO_PORT of ip(7).
+const ipBindAddressNoPort = 24
+
 // Conn is one connection. Reads are for one goroutine, writes for any.
 type Conn struct {
 	net  net.Conn
@@ -56,18 +75,9 @@ func Dial(addr, path, protocol string, o Options) (*Conn, error) {
 // DialBare connects without a WebSocket: Read returns what has arrived, and
 // Write sends what it is given.
 func DialBare(addr string, o Options) (*Conn, error) {
-	d := net.Dialer{Timeout: o.Timeout, KeepAlive: -1}
+	d := net.Dialer{Timeout: o.Timeout, KeepAlive: -1, Control: o.control}
 	if o.From != "" {
 		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(o.From)}
-	}
-	if o.Receive > 0 {
-		d.Control = func(_, _ string, c syscall.RawConn) error {
-			var failed error
-			err := c.Control(func(fd uintptr) {
-				failed = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, o.Receive)
-			})
-			return errors.Join(err, failed)
-		}
 	}
 	nc, err := d.Dial("tcp", addr)
 	if err != nil {
