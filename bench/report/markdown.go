@@ -13,7 +13,7 @@ const intro = `What Jetway costs, next to servers that keep events in memory or 
 left out ("limit"). Written by the program in this directory; do not edit.
 
 * **Interleaved.** In each of the runs of a scenario the programs take turns, and another one comes first. Every figure is the median of the runs, with the least and
-  the most; every ratio is one of two figures of the same run, Jetway's to that of the row. On a shared machine the ratios mean something, the figures do not.
+  the most; every ratio is one of two figures of the same run, that of the first line's to that of the line's. On a shared machine the ratios mean something, the figures do not.
 * **Server CPU** is user and system time of the server's processes, a database's included. Servers are processes of their own, the load generator is another, all on
   the same cores.
 * **The same client** for all: one small reader of WebSocket frames that looks for nothing but an event's number and time. Each client got each event once and in order, or the
@@ -54,29 +54,39 @@ func (r *Result) writeGoals(w *bytes.Buffer) {
 	if len(r.Goals) == 0 {
 		return
 	}
-	fmt.Fprint(w, "## Goals\n\nWhere a goal has a ratio it decides, and the figure is for orientation.\n\n| what | figure | goal | here | to | goal | here | |\n|---|---|---|---|---|---|---|---|\n")
+	fmt.Fprint(w, "## Goals\n\n"+goalsIntro+"\n| what | figure | goal | here | | to | goal | here | |\n|---|---|---|---|---|---|---|---|---|\n")
 	for _, v := range r.Goals {
-		value, to, ratio := "–", "–", "–"
-		if v.Value > 0 || v.Ratio == 0 {
-			value = v.bound(v.Value)
+		value, met, to, ratio, metRatio := "", "", "", "", ""
+		if v.hasValue() {
+			value, met = v.bound(v.Value), verdict(v.Met)
 		}
-		if v.Ratio > 0 {
-			to, ratio = r.name(v.To), v.bound(v.Ratio)
+		if v.HereRatio != nil {
+			to, ratio, metRatio = r.name(v.To), v.bound(v.Ratio), verdict(v.MetRatio)
+			if v.Derived {
+				ratio += " *"
+			}
 		}
-		verdict := "**missed**"
-		if v.Met {
-			verdict = "met"
-		}
-		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", v.What, v.Figure, value, v.Here, to, ratio, v.HereRatio, verdict)
+		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", v.What, v.Figure, value, v.Here, met, to, ratio, v.HereRatio, metRatio)
 	}
 	fmt.Fprintln(w)
+}
+
+const goalsIntro = `A figure depends on the machine and on what else it does, a ratio in one run much less. Ratios with a star are not goals of their own: they are the figure that is the
+goal, divided by what the peer had on a like machine when it was set. Peers have better settings here than they had then.
+`
+
+func verdict(met bool) string {
+	if met {
+		return "met"
+	}
+	return "**missed**"
 }
 
 // String writes the median, and the spread if there is one.
 func (s *Spread) String() string {
 	switch {
 	case s == nil:
-		return "–"
+		return ""
 	case s.Least == s.Most:
 		return digits(s.Median)
 	}
@@ -108,13 +118,14 @@ func (r *Result) writeTable(w *bytes.Buffer, t *Table, plots string) {
 	if plots != "" && t.plotted() {
 		fmt.Fprintf(w, "![%s](%s/%s.svg)\n\n", t.Title, plots, t.Key)
 	}
+	base := r.base(t)
 	head, line := "| |", "|---|"
 	for _, f := range t.Figures {
-		head, line = head+" "+f.Name+" | Jetway's is |", line+"---|---|"
+		head, line = head+" "+f.Name+" | "+r.name(base)+" is |", line+"---|---|"
 	}
 	fmt.Fprintf(w, "%s\n%s\n", head, line)
 	for _, p := range r.Programs {
-		if row := r.row(t, p.Key); row != "" {
+		if row := r.row(t, p.Key, base); row != "" {
 			fmt.Fprintf(w, "| %s |%s\n", p.Name, row)
 		}
 	}
@@ -126,15 +137,26 @@ func (r *Result) writeTable(w *bytes.Buffer, t *Table, plots string) {
 	}
 }
 
+// base is the program that the others of a table are compared with: the first
+// Jetway in it.
+func (r *Result) base(t *Table) string {
+	for _, p := range r.Programs {
+		if ours(p.Key) && slices.ContainsFunc(t.Figures, func(f *Figure) bool { return len(f.Values[p.Key]) > 0 }) {
+			return p.Key
+		}
+	}
+	return "jetway"
+}
+
 // row is a program's line of a table without its name; "" if it has none.
-func (r *Result) row(t *Table, program string) string {
+func (r *Result) row(t *Table, program, base string) string {
 	row, any := "", false
 	for _, f := range t.Figures {
 		value, ratio := "–", "–"
 		if s, ok := spreadOf(plain(f.Values[program])); ok {
 			value, any = s.String(), true
 		}
-		if s, ok := spreadOf(between(f.Values["jetway"], f.Values[program])); ok && program != "jetway" {
+		if s, ok := spreadOf(between(f.Values[base], f.Values[program])); ok && program != base {
 			ratio = "× " + s.String()
 		}
 		row += " " + value + " | " + ratio + " |"
