@@ -87,7 +87,7 @@ func TestParse(t *testing.T) {
 		fail string
 	}{
 		"all": {nil, func(o options) bool {
-			return o.runs == 3 && o.sizes.Crowd == scenario.Full.Crowd && !slices.Contains(o.scenarios, "largest") && len(o.programs) == len(programKeys())
+			return o.runs == 3 && o.sizes.Crowd == scenario.Full.Crowd && !slices.Contains(o.scenarios, "largest") && len(o.programs) == len(scenario.FullPrograms())
 		}, ""},
 		"quick": {[]string{"-quick", "-runs", "5"}, func(o options) bool {
 			return o.runs == 1 && o.sizes.Crowd == scenario.Quick.Crowd && len(o.programs) == len(scenario.QuickPrograms)

@@ -100,7 +100,7 @@ func (o *options) choose(scenarios, programs string) (err error) {
 	if o.scenarios, err = chosen(scenarios, scenarioKeys(true), scenarioKeys(false)); err != nil {
 		return err
 	}
-	usual := programKeys()
+	usual := scenario.FullPrograms()
 	if o.quick {
 		usual = scenario.QuickPrograms
 	}

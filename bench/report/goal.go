@@ -20,7 +20,7 @@ const (
 	CaughtUp    = "ms"
 	PerCatchUp  = "server CPU, ms"
 	SlowRatio   = "p99 of the others, with / without"
-	SlowGrowth  = "RSS growth, MiB"
+	SlowGrowth  = "RSS growth, MiB more than without"
 	SlowLost    = "slow clients that lost something, %"
 	JobsStored  = "submitted, jobs/s"
 	JobsDone    = "done, jobs/s"

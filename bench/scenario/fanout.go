@@ -50,7 +50,7 @@ func (e *Env) fanOutPaced(c *crowd, s *server.Server, n int) error {
 	}
 	c.time(true)
 	sent := c.sent
-	if err := c.paced(e.Sizes.Window, e.Sizes.Rate); err != nil {
+	if err := c.paced(2*e.Sizes.Window, e.Sizes.Rate); err != nil {
 		return err
 	}
 	c.time(false)

@@ -3,7 +3,6 @@ package scenario
 import (
 	"fmt"
 	"sync/atomic"
-	"time"
 
 	"github.com/jetway-io/jetway/bench/driver"
 	"github.com/jetway-io/jetway/bench/report"
@@ -17,7 +16,7 @@ func slow(e *Env) error {
 	z := e.Sizes
 	t := e.Result.Table("slow", fmt.Sprintf("%d of %d clients do not read", z.Slow/10, z.Slow),
 		fmt.Sprintf("%d events of %d bytes a second for %s, to all; when they end, the slow ones read again, and whoever has been disconnected or does not get all has lost something. "+
-			"Latencies are those of the others, with slow ones and before there were any. RSS is what the server has grown by while they did not read, with what the kernel does not hold.",
+			"Latencies are those of the others, with slow ones and before there were any. RSS is by how much more the server has grown while they did not read than in the same time before.",
 			z.SlowRate, z.SlowPayload, 2*z.Window))
 	s, err := e.start(driver.Use{Clients: z.Slow})
 	if err != nil {
@@ -35,23 +34,33 @@ func slow(e *Env) error {
 	if err := c.paced(z.Warm, z.SlowRate); err != nil {
 		return err
 	}
-	without, err := c.slowP99(2*z.Window, z.SlowRate)
+	without, err := e.beside(s, c)
 	if err != nil {
 		return fmt.Errorf("without slow clients: %w", err)
 	}
 	return e.slowOnes(t, s, c, without)
 }
 
-// slowP99 publishes for so long.
-func (c *crowd) slowP99(window time.Duration, rate int) (float64, error) {
+// others is how those fare who read.
+type others struct{ p99, growth float64 } // ms, and bytes of the server
+
+// beside publishes for a while.
+func (e *Env) beside(s *server.Server, c *crowd) (others, error) {
+	before, err := s.RSS()
+	if err != nil {
+		return others{}, err
+	}
 	c.time(true)
-	err := c.paced(window, rate)
+	if err := c.paced(2*e.Sizes.Window, e.Sizes.SlowRate); err != nil {
+		return others{}, err
+	}
 	c.time(false)
+	after, err := s.RSS()
 	_, p99 := c.latencies()
-	return p99, err
+	return others{p99, after - before}, err
 }
 
-func (e *Env) slowOnes(t *report.Table, s *server.Server, c *crowd, without float64) error {
+func (e *Env) slowOnes(t *report.Table, s *server.Server, c *crowd, without others) error {
 	z := e.Sizes
 	sleepers := make([]*driver.Client, z.Slow/10)
 	for i := range sleepers {
@@ -66,17 +75,9 @@ func (e *Env) slowOnes(t *report.Table, s *server.Server, c *crowd, without floa
 		}
 		sleepers[i] = client
 	}
-	before, err := s.RSS()
-	if err != nil {
-		return err
-	}
-	with, err := c.slowP99(2*z.Window, z.SlowRate)
+	with, err := e.beside(s, c)
 	if err != nil {
 		return fmt.Errorf("beside slow clients: %w", err)
-	}
-	after, err := s.RSS()
-	if err != nil {
-		return err
 	}
 	var lost atomic.Int64
 	_ = each(len(sleepers), len(sleepers), func(i int) error {
@@ -85,10 +86,10 @@ func (e *Env) slowOnes(t *report.Table, s *server.Server, c *crowd, without floa
 		}
 		return nil
 	})
-	e.add(t, report.Figure{Name: "p99 without, ms"}, without)
-	e.add(t, report.Figure{Name: "p99 with, ms"}, with)
-	e.add(t, report.Figure{Name: report.SlowRatio, Plot: true}, with/without)
-	e.add(t, report.Figure{Name: report.SlowGrowth}, (after-before)/(1<<20))
+	e.add(t, report.Figure{Name: "p99 without, ms"}, without.p99)
+	e.add(t, report.Figure{Name: "p99 with, ms"}, with.p99)
+	e.add(t, report.Figure{Name: report.SlowRatio, Plot: true}, with.p99/without.p99)
+	e.add(t, report.Figure{Name: report.SlowGrowth}, (with.growth-without.growth)/(1<<20))
 	e.add(t, report.Figure{Name: report.SlowLost}, 100*float64(lost.Load())/float64(len(sleepers)))
 	return nil
 }
