@@ -23,7 +23,7 @@ lint: ## gofmt, vet, staticcheck, go.mod
 fuzz: ## every fuzz target for FUZZTIME (30s)
 	@./scripts/fuzz.sh $(FUZZTIME)
 
-bench: ## side by side with its peers and the limits (10 minutes); writes bench/RESULTS.md and plots
+bench: ## side by side with its peers and the limits (10 to 15 minutes); writes bench/RESULTS.md and plots
 	cd bench && go run . -out RESULTS.md -plots plots
 
 bench-quick: ## the same in less than 90 seconds, for ratios; writes bench/out/quick.json

@@ -14,7 +14,7 @@ import (
 
 const examples = `
 Examples, in the directory bench:
-  go run . -out RESULTS.md -plots plots           all there is, about ten minutes
+  go run . -out RESULTS.md -plots plots           all there is, ten to fifteen minutes
   go run . -quick -json quick.json                ratios for a test, in less than 90 s
   go run . -scenario fanout -peers jetway,centrifuge,coalesce -runs 1
   go run . -scenario largest -runs 1              as many idle clients as the machine can hold

@@ -29,6 +29,7 @@ bench() {
 	return $status
 }
 
+# Every module, whatever it is for.
 tidy() {
 	local mod status=0
 	while read -r mod; do

@@ -17,10 +17,8 @@ import (
 
 // Use is what a server is started for; some have settings for it.
 type Use struct {
-	Clients  int  // that will be connected at the same time
-	Idle     bool // and mostly idle
-	FullRate bool // events come faster than they can be handed out one by one
-	Backlog  int  // events that one client may ask for at once
+	Idle    bool // many clients, mostly idle
+	Backlog int  // events that one client may ask for at once; 0: few
 }
 
 // Program is a server that can be measured.

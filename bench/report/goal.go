@@ -117,6 +117,9 @@ func (g Goal) bound(v float64) string {
 
 // digits writes three of them.
 func digits(v float64) string {
+	if v < 0 {
+		return "−" + digits(-v)
+	}
 	switch {
 	case v >= 10_000:
 		return grouped(int64(v + 0.5))
@@ -124,8 +127,10 @@ func digits(v float64) string {
 		return fmt.Sprintf("%.0f", v)
 	case v >= 10:
 		return fmt.Sprintf("%.1f", v)
+	case v >= 0.1:
+		return fmt.Sprintf("%.2f", v)
 	}
-	return fmt.Sprintf("%.2f", v)
+	return fmt.Sprintf("%.3f", v)
 }
 
 func grouped(n int64) string {

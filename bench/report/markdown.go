@@ -35,7 +35,8 @@ func (r *Result) Markdown(plots string) []byte {
 	for _, t := range r.Tables {
 		r.writeTable(w, t, plots)
 	}
-	return w.Bytes()
+	r.writeFailures(w)
+	return append(bytes.TrimRight(w.Bytes(), "\n"), '\n')
 }
 
 func (r *Result) writeMachine(w *bytes.Buffer) {
@@ -121,7 +122,10 @@ func (r *Result) writeTable(w *bytes.Buffer, t *Table, plots string) {
 	base := r.base(t)
 	head, line := "| |", "|---|"
 	for _, f := range t.Figures {
-		head, line = head+" "+f.Name+" | "+r.name(base)+" is |", line+"---|---|"
+		head, line = head+" "+f.Name+" |", line+"---|"
+		if !f.Alone {
+			head, line = head+" "+r.name(base)+" is |", line+"---|"
+		}
 	}
 	fmt.Fprintf(w, "%s\n%s\n", head, line)
 	for _, p := range r.Programs {
@@ -130,10 +134,15 @@ func (r *Result) writeTable(w *bytes.Buffer, t *Table, plots string) {
 		}
 	}
 	fmt.Fprintln(w)
+}
+
+func (r *Result) writeFailures(w *bytes.Buffer) {
+	if len(r.Failures) == 0 {
+		return
+	}
+	fmt.Fprint(w, "## What could not be measured\n\n")
 	for _, f := range r.Failures {
-		if f.Table == t.Key {
-			fmt.Fprintf(w, "%s, run %d: %s\n\n", r.name(f.Program), f.Run+1, strings.ReplaceAll(f.What, "\n", " "))
-		}
+		fmt.Fprintf(w, "* %s, %s, run %d: %s\n", f.Table, r.name(f.Program), f.Run+1, strings.ReplaceAll(f.What, "\n", " "))
 	}
 }
 
@@ -159,7 +168,10 @@ func (r *Result) row(t *Table, program, base string) string {
 		if s, ok := spreadOf(between(f.Values[base], f.Values[program])); ok && program != base {
 			ratio = "× " + s.String()
 		}
-		row += " " + value + " | " + ratio + " |"
+		row += " " + value + " |"
+		if !f.Alone {
+			row += " " + ratio + " |"
+		}
 	}
 	if !any {
 		return ""

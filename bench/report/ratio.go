@@ -43,6 +43,9 @@ func (r *Result) ratios() []Ratio {
 	var list []Ratio
 	for _, t := range r.Tables {
 		for _, f := range t.Figures {
+			if f.Alone {
+				continue
+			}
 			for _, of := range r.Programs {
 				for _, to := range r.Programs {
 					if !ours(of.Key) || of.Key == to.Key {

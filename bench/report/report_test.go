@@ -98,7 +98,7 @@ func TestMarkdown(t *testing.T) {
 		"| Jetway | 2.00 (1.00 – 3.00) | – |\n",
 		"| centrifuge | 4.00 | × 0.62 (0.50 – 0.75) |\n",
 		"![Fan-out <1,000>](plots/fanout-1000-full.svg)",
-		"centrifuge, run 2: went away",
+		"* fanout-1000-full, centrifuge, run 2: went away\n",
 		"| fan-out 1 → 1,000, full speed | server CPU, µs a delivery | ≤ 1.50 | 2.00 (1.00 – 3.00) | **missed** | centrifuge | ≤ 0.29 * | 0.62 (0.50 – 0.75) | **missed** |\n",
 	} {
 		if !strings.Contains(text, want) {
@@ -114,7 +114,7 @@ func TestMarkdown(t *testing.T) {
 }
 
 func TestDigits(t *testing.T) {
-	for v, want := range map[float64]string{0: "0", 0.123: "0.12", 9.87: "9.87", 12.34: "12.3", 123.4: "123", 12345.6: "12,346", 1234567: "1,234,567"} {
+	for v, want := range map[float64]string{0: "0", -2.5: "−2.50", 0.0123: "0.012", 0.123: "0.12", 9.87: "9.87", 12.34: "12.3", 123.4: "123", 12345.6: "12,346", 1234567: "1,234,567"} {
 		if got := digits(v); got != want {
 			t.Errorf("%v is %s, not %s", v, got, want)
 		}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"os"
 	"slices"
-	"sync"
 	"time"
 )
 
@@ -26,8 +25,6 @@ type Result struct {
 	// What follows is made by Finish.
 	Ratios []Ratio
 	Goals  []Verdict
-
-	mu sync.Mutex
 }
 
 // Program is one that takes part.
@@ -36,7 +33,8 @@ type Program struct{ Key, Name, About string }
 // Skip is one that does not, and why.
 type Skip struct{ Key, Name, Why string }
 
-// Failure is one measurement that could not be made.
+// Failure is one measurement that could not be made: of a table, or of a
+// scenario with all of its tables.
 type Failure struct {
 	Table, Program string
 	Run            int
@@ -56,6 +54,7 @@ type Figure struct {
 	Name   string
 	More   bool                // the more the better
 	Plot   bool                // it is drawn
+	Alone  bool                // it is no ratio's part: it may be zero or less
 	Values map[string][]Sample // by key of program
 }
 
@@ -67,8 +66,6 @@ type Sample struct {
 
 // Table returns the table of that key, or begins it.
 func (r *Result) Table(key, title, about string) *Table {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	if t := r.find(key); t != nil {
 		return t
 	}

@@ -20,7 +20,7 @@ func fanOut(e *Env) error {
 }
 
 func (e *Env) fanOutTo(n int) error {
-	s, err := e.start(driver.Use{Clients: n, FullRate: true})
+	s, err := e.start(driver.Use{})
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func largest(e *Env) error {
 	if limit.Max < uint64(n+spare) {
 		n = int(limit.Max) - spare
 	}
-	s, err := e.start(driver.Use{Clients: n, Idle: true})
+	s, err := e.start(driver.Use{Idle: true})
 	if err != nil {
 		return err
 	}

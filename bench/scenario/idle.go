@@ -12,7 +12,7 @@ import (
 // and then get events, each on its own subject.
 func crowdOf(e *Env) error {
 	n := e.Sizes.Crowd
-	s, err := e.start(driver.Use{Clients: n, Idle: true})
+	s, err := e.start(driver.Use{Idle: true})
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package scenario
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jetway-io/jetway/bench/driver"
@@ -12,11 +13,13 @@ import (
 // latency: one publisher, one subscriber, one event in flight. The next one is
 // published when the last has arrived and is acknowledged.
 func latency(e *Env) error {
-	s, err := e.start(driver.Use{Clients: 1})
+	s, err := e.start(driver.Use{})
 	if err != nil {
 		return err
 	}
 	defer s.Stop()
+	var listening sync.WaitGroup
+	defer listening.Wait()
 	p := &pingPong{arrived: make(chan struct{}, 1), acked: make(chan struct{}, 1)}
 	if p.sub, err = e.join(s.Addr, subject, driver.Options{Arrived: p.arrived}); err != nil {
 		return err
@@ -28,7 +31,7 @@ func latency(e *Env) error {
 	defer p.pub.Close()
 	p.failed = make(chan error, 2)
 	for _, c := range []*driver.Client{p.sub, p.pub} {
-		go func() { p.failed <- errors.Join(errors.New("the connection has ended"), c.Listen()) }()
+		listening.Go(func() { p.failed <- errors.Join(errors.New("the connection has ended"), c.Listen()) })
 	}
 	if err := p.volley(e.Sizes.Warm, e.Sizes.Payload); err != nil {
 		return err

@@ -57,7 +57,9 @@ func (e *Env) resumeAfter(t *report.Table, n int) error {
 	}
 	slices.Sort(took)
 	e.add(t, report.Figure{Name: report.CaughtUp, Plot: true}, millis(took[len(took)/2]))
-	e.add(t, report.Figure{Name: report.PerCatchUp}, millis(cpu)/float64(times))
+	if cpu >= 5*server.Tick {
+		e.add(t, report.Figure{Name: report.PerCatchUp}, millis(cpu)/float64(times))
+	}
 	return nil
 }
 

@@ -56,9 +56,9 @@ func FullPrograms() []string {
 	return keys
 }
 
-// Full is what "make bench" measures, in about ten minutes.
+// Full is what "make bench" measures, in ten to fifteen minutes.
 var Full = Sizes{
-	Window: time.Second, Warm: 300 * time.Millisecond, Ahead: 256, Rate: 50, Payload: 128,
+	Window: 800 * time.Millisecond, Warm: 200 * time.Millisecond, Ahead: 256, Rate: 50, Payload: 128,
 	Fan: []int{100, 1000}, Crowd: 10_000, Settle: 2 * time.Second,
 	Publishers: []Publishers{{1, 1}, {1, 64}, {50, 1}, {50, 16}},
 	Missed:     []int{1000, 10_000, 100_000}, Times: 3, Away: 200 * time.Millisecond, Storm: 1000, Missing: 100,

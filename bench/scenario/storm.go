@@ -14,7 +14,7 @@ func storm(e *Env) error {
 	n := e.Sizes.Storm
 	t := e.Result.Table("storm", fmt.Sprintf("%s clients come back after %d events each", thousands(n), e.Sizes.Missing),
 		fmt.Sprintf("All of one subject. %d connect at the same time; until the last one has all.", 4*dialers))
-	s, err := e.start(driver.Use{Clients: n, Backlog: e.Sizes.Missing})
+	s, err := e.start(driver.Use{Backlog: e.Sizes.Missing})
 	if err != nil {
 		return err
 	}

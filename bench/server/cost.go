@@ -10,8 +10,11 @@ import (
 	"time"
 )
 
-// CPU is how long the processes have run for, user and system together, to
-// 10 ms, children that have ended included.
+// Tick is how exactly CPU knows it.
+const Tick = 10 * time.Millisecond
+
+// CPU is how long the processes have run for, user and system together,
+// children that have ended included.
 func (s *Server) CPU() (time.Duration, error) {
 	var sum time.Duration
 	for _, cmd := range s.cmds {
@@ -29,7 +32,7 @@ func (s *Server) CPU() (time.Duration, error) {
 }
 
 // cpuOf reads proc_pid_stat(5): utime, stime, cutime and cstime are fields 14
-// to 17, in units of 1/100 s. The name, field 2, may have blanks in it.
+// to 17, in ticks. The name, field 2, may have blanks in it.
 func cpuOf(stat []byte) (time.Duration, error) {
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 	if len(fields) < 15 {
@@ -43,7 +46,7 @@ func cpuOf(stat []byte) (time.Duration, error) {
 		}
 		ticks += n
 	}
-	return time.Duration(ticks) * 10 * time.Millisecond, nil
+	return time.Duration(ticks) * Tick, nil
 }
 
 // RSS is what the processes hold in memory, in bytes.
