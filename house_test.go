@@ -28,9 +28,11 @@ type goPackage struct {
 	Deps       []string // all
 }
 
-func listPackages(t *testing.T) []goPackage {
+// listPackages returns those of the module in a directory.
+func listPackages(t *testing.T, dir string) []goPackage {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,Deps", "./...")
+	cmd.Dir = dir
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -105,7 +107,7 @@ func allImports(p goPackage) []string    { return p.Deps }
 func directImports(p goPackage) []string { return p.Imports }
 
 func TestImports(t *testing.T) {
-	packages := listPackages(t)
+	packages := listPackages(t, ".")
 	if len(packages) == 0 {
 		t.Fatal("go list found no package")
 	}
@@ -125,8 +127,8 @@ func TestImports(t *testing.T) {
 
 // Only cmd/jetway knows everyone: no other package brings two sides together.
 func TestOnlyCmdKnowsEveryone(t *testing.T) {
-	for _, p := range listPackages(t) {
-		if within(p.ImportPath, "cmd", "bench", "examples", "internal") {
+	for _, p := range listPackages(t, ".") {
+		if within(p.ImportPath, "cmd", "examples", "internal") {
 			continue
 		}
 		knows := map[string]bool{}
@@ -137,6 +139,22 @@ func TestOnlyCmdKnowsEveryone(t *testing.T) {
 		}
 		if knows["gateway"] && knows["jetstream"] || knows["config"] && (knows["gateway"] || knows["jetstream"]) {
 			t.Errorf("%s brings together %v, which only cmd/jetway may", p.ImportPath, knows)
+		}
+	}
+}
+
+// The load generator sees Jetway from outside, as a client does: what it
+// measures is the program.
+func TestBenchIsAClient(t *testing.T) {
+	packages := listPackages(t, "bench")
+	if len(packages) == 0 {
+		t.Fatal("go list found no package in bench")
+	}
+	for _, p := range packages {
+		for _, pkg := range p.Imports {
+			if within(pkg, strings.TrimSuffix(module, "/")) && !within(pkg, "bench", "gateway/native") {
+				t.Errorf("%s imports %s", p.ImportPath, pkg)
+			}
 		}
 	}
 }

@@ -19,7 +19,17 @@ formatted() {
 	[ -z "$files" ] || { printf '%s\n' "$files" "these files are not as gofmt writes them: run gofmt -w on them" >&2; return 1; }
 }
 
-# Benchmarks and examples may be modules of their own.
+# The load generator is a module of its own, and has no tools: those of this one
+# are built by now.
+bench() {
+	local staticcheck status=0
+	staticcheck=$(go tool -n staticcheck) || return 1
+	(cd bench && go vet ./...) || status=1
+	(cd bench && "$staticcheck" ./...) || status=1
+	return $status
+}
+
+# Every module, whatever it is for.
 tidy() {
 	local mod status=0
 	while read -r mod; do
@@ -32,5 +42,6 @@ echo "== lint"
 check gofmt formatted
 check "go vet" go vet ./...
 check staticcheck go tool staticcheck ./...
+check "vet and staticcheck of bench" bench
 check "go mod tidy" tidy
 exit $failed

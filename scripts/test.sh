@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # All checks, in the order of what fails soonest. The Go tests come last, so
-# that the output ends with their own summary; they run even if the end-to-end
-# tests have failed, which then decides the exit code.
+# that the output ends with their own summary; they run even if what comes before
+# them has failed, which then decides the exit code.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/need.sh
@@ -18,6 +18,11 @@ if [ -x e2e/run.sh ]; then
 	[ "$e2e" = 0 ] || echo "e2e: failed with $e2e, see above; the Go tests follow" >&2
 fi
 
+bench=0
+echo "== go test -race ./... in bench"
+(cd bench && go test -race -timeout 5m ./... </dev/null) || bench=$?
+[ "$bench" = 0 ] || echo "bench: failed with $bench, see above; the other Go tests follow" >&2
+
 echo "== go test -race ./..."
 go test -race -timeout 10m ./... </dev/null
-exit "$e2e"
+exit $((e2e ? e2e : bench))

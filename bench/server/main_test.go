@@ -1,0 +1,9 @@
+package server
+
+import (
+	"testing"
+
+	"github.com/jetway-io/jetway/internal/leaktest"
+)
+
+func TestMain(m *testing.M) { leaktest.Main(m) }
