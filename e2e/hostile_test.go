@@ -114,8 +114,11 @@ func TestHostile(t *testing.T) {
 
 	horde := s.attack(t, addresses(2, 5))
 	defer func() { checkDeeds(t, horde.done()) }()
-	poll(t, "everything has happened to the attackers", func() bool { return len(horde.missing()) == 0 })
-	during := s.gateway.usage(t)
+	var during usage
+	poll(t, "everything has happened to the attackers", func() bool {
+		during = during.most(s.gateway.usage(t))
+		return len(horde.missing()) == 0
+	})
 	t.Logf("during: %v; %s", during, during.grown(s.before))
 	if during.fds < s.before.fds+50 {
 		t.Errorf("the gateway has %d files open, %d before: the test did not bite", during.fds, s.before.fds)
