@@ -29,7 +29,7 @@ var ErrClosed = errors.New("bridge: client closed")
 
 // ClientOptions says who is connected and how to reach it.
 type ClientOptions struct {
-	User             string      // see [Client.Become]
+	User             string       // see [Client.Become]
 	Permissions      *Permissions // see [Client.SetPermissions]; nil: nothing is allowed
 	Encoder          Encoder
 	Transport        Transport
