@@ -71,7 +71,7 @@ var QuickPrograms = []string{"jetway", "jetway-always", "jetway-disk", "jetway-s
 
 // Quick is for tests and first looks: some of it, in less than 90 seconds.
 var Quick = Sizes{
-	Window: 500 * time.Millisecond, Warm: 200 * time.Millisecond, Ahead: 256, Rate: 50, Payload: 128,
+	Window: 400 * time.Millisecond, Warm: 200 * time.Millisecond, Ahead: 256, Rate: 50, Payload: 128,
 	Fan: []int{100, 1000}, Crowd: 1000, Settle: 500 * time.Millisecond,
 	Publishers: []Publishers{{1, 64}, {50, 16}},
 	Missed:     []int{1000, 10_000}, Times: 3, Away: 100 * time.Millisecond, Storm: 200, Missing: 100,
