@@ -71,10 +71,10 @@ var QuickPrograms = []string{"jetway", "jetway-always", "jetway-disk", "jetway-s
 
 // Quick is for tests and first looks: some of it, in less than 90 seconds.
 var Quick = Sizes{
-	Window: 400 * time.Millisecond, Warm: 200 * time.Millisecond, Ahead: 256, Rate: 50, Payload: 128,
+	Window: 300 * time.Millisecond, Warm: 100 * time.Millisecond, Ahead: 256, Rate: 50, Payload: 128,
 	Fan: []int{100, 1000}, Crowd: 1000, Settle: 500 * time.Millisecond,
 	Publishers: []Publishers{{1, 64}, {50, 16}},
-	Missed:     []int{1000, 10_000}, Times: 3, Away: 100 * time.Millisecond, Storm: 200, Missing: 100,
+	Missed:     []int{1000, 10_000}, Times: 2, Away: 100 * time.Millisecond, Storm: 200, Missing: 100,
 	Slow: 20, SlowRate: 500, SlowPayload: 16 << 10,
 	Jobs: 500, Workers: 10, Largest: 5000,
 }
