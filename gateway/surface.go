@@ -9,9 +9,9 @@ import (
 
 // surface is what a listener shows of its routes: these and nothing that
 // net/http would make of a request by itself. It redirects no path that is
-// written in another way ("//ws", "/x/../ws", "/socket.io": what stands before Jetway and
-// decides by path would see another one), and says in the words of the protocol
-// what is not there.
+// written in another way ("//ws", "/x/../ws", "/socket.io": what stands before
+// Jetway and decides by path would see another one), and says in the words of
+// the protocol what is not there.
 //
 // A body is read where one belongs, after POST. What is left of one would be
 // taken for the next request by whoever counts its bytes in another way (request
