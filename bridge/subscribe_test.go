@@ -86,6 +86,7 @@ func TestResumeIsExactOnAnotherGateway(t *testing.T) {
 			t.Errorf("gap %s..%s", a2.After, a2.Next)
 		}
 		r2.waitKind(t, a2.SID, "live")
+		r2.waitEvents(t, a2.SID, 1000-n) // this gateway may hear of the last of them later
 		all := kinds(r2.wait(t, "all", func([]frame) bool { return true }), a2.SID, "event")
 		inOrder(t, all, n+1, 1000)
 	}
