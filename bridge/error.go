@@ -54,7 +54,11 @@ func (e *Error) Is(target error) bool {
 
 // ErrorOf turns any error into one that may cross the wire: an [Error] in its
 // chain as it is, anything else as "internal", whose detail stays in the log.
+// No error is none.
 func ErrorOf(err error) *Error {
+	if err == nil {
+		return nil
+	}
 	var e *Error
 	if errors.As(err, &e) {
 		return e

@@ -82,6 +82,7 @@ func (h *horde) attackers() (n int) {
 }
 
 func (h *horde) attack(ctx context.Context) {
+	deflated() // now: with a connection that waits for it, it may take too long
 	var mu sync.Mutex
 	deeds := map[string]*deed{}
 	var attackers sync.WaitGroup

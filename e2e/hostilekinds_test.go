@@ -111,12 +111,12 @@ func forged(a *attempt) string {
 	return <-a.watch(nil)
 }
 
-// deflated is 64 MiB of zeros, in one message.
+// deflated is 16 MiB of zeros, in one message.
 var deflated = sync.OnceValue(func() string {
 	var b bytes.Buffer
 	w, _ := flate.NewWriter(&b, flate.BestCompression) // the level is one
 	zeros := make([]byte, 1<<20)
-	for range 64 {
+	for range 16 {
 		_, _ = w.Write(zeros) // to memory
 	}
 	_ = w.Flush()

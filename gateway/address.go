@@ -1,11 +1,14 @@
 package gateway
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/jetway-io/jetway/bridge"
 )
 
 // forwardedFor is what proxies say about whom they speak for: each appends the
@@ -24,8 +27,7 @@ const maxFields = 200
 func (s *Server) behindProxies(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if fields(r.Header) > maxFields {
-			w.Header().Set("Connection", "close")
-			http.Error(w, "too many header fields", http.StatusRequestHeaderFieldsTooLarge)
+			s.refuseRequest(w, http.StatusRequestHeaderFieldsTooLarge, &bridge.Error{Code: bridge.CodeBadFrame, Msg: "too many header fields", Hint: fmt.Sprintf("send at most %d", maxFields)})
 			return
 		}
 		if address, ok := clientAddress(r.RemoteAddr, r.Header, s.rules.Load().TrustedProxies); ok {

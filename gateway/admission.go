@@ -23,7 +23,7 @@ const (
 	refusedUpgrade refusal = "upgrade"                    // not a WebSocket handshake
 	refusedRequest refusal = "engine_io"                  // not a request of Engine.IO, or of no session
 	refusedToken   refusal = "token"                      // a token that is no good, or where it may not be
-	refusedRoute   refusal = "route"                      // a path or a method that is not served, or a body where none belongs
+	refusedRoute   refusal = "route"                      // a path or a method that is not served, a body where none belongs, or a header of too many fields
 )
 
 var refusals = [...]refusal{refusedOrigin, refusedClients, refusedAddress, refusedUser, refusedOften, refusedBusy, refusedSockets, refusedUnready, refusedUpgrade, refusedRequest, refusedToken, refusedRoute}

@@ -461,3 +461,25 @@ func certificate(t *testing.T) (cert, key string) {
 	}
 	return cert, key
 }
+
+// A path that is not served is not redirected to one that is, and a header of
+// too many fields is refused in the words of the protocol; both are counted.
+func TestOddRequestsAreRefusedInWords(t *testing.T) {
+	s := exposed(t, gateway.Options{})
+	for raw, want := range map[string]struct {
+		status int
+		code   string
+	}{
+		"GET /socket.io?EIO=4 HTTP/1.1\r\nHost: x\r\n\r\n":              {http.StatusNotFound, "not_found"},
+		"POST /socket.io HTTP/1.1\r\nHost: x\r\n\r\n":                   {http.StatusNotFound, "not_found"},
+		"GET /livez HTTP/1.1\r\nHost: x\r\n" + manyFields(300) + "\r\n": {http.StatusRequestHeaderFieldsTooLarge, "bad_frame"},
+	} {
+		got := say(t, s.Addr().String(), raw)
+		if len(got) != 1 || got[0].status != want.status || !got[0].closes || !strings.Contains(got[0].body, `"code":"`+want.code+`"`) {
+			t.Errorf("%.40q: %+v", raw, got)
+		}
+	}
+	if n := reasons(t, s, "route"); n != "3" {
+		t.Errorf("counted %s", n)
+	}
+}

@@ -327,7 +327,7 @@ func manyFields(n int) string {
 // W12: connections that never become clients are bounded, too, before anything
 // is read of them; who is in stays, and so does room for proxies.
 func TestW12Sockets(t *testing.T) {
-	const most = 2*1 + 64
+	const most = 4*1 + 64
 	o := gateway.Options{Anonymous: everything, MaxPerAddress: 1, AdminListen: "127.0.0.1:0"}
 	s, _ := serve(t, o)
 	in, _ := dialRaw(t, url(s), nil)
@@ -371,6 +371,32 @@ func TestW12Sockets(t *testing.T) {
 	}
 	in.Close()
 	eventually(t, "nothing is left", func() bool { n, addresses := s.Sockets(); return n == 0 && addresses == 0 })
+}
+
+// A page of Socket.IO has three connections for a while: its first two polls
+// were on one each, which its browser keeps, and then there is its WebSocket. As
+// many pages as an address may have can come at the same moment.
+func TestSocketsOfPages(t *testing.T) {
+	const pages = 100
+	s, _ := serve(t, gateway.Options{Anonymous: everything, MaxPerAddress: pages, AdminListen: "127.0.0.1:0"})
+	for i := range pages {
+		for range 2 {
+			c, err := net.Dial("tcp", s.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { c.Close() })
+			_, _ = io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n") // the answer shows whether it was read
+			if r, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || r.StatusCode != http.StatusOK {
+				t.Fatalf("page %d: %v", i, err)
+			}
+		}
+		c, _ := dialRaw(t, url(s), nil)
+		readText(t, c)
+	}
+	if n := reasons(t, s, "sockets"); n != "0" {
+		t.Errorf("counted %s", n)
+	}
 }
 
 // What is written at once to a bounded socket goes out at once.

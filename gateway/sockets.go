@@ -14,9 +14,11 @@ import (
 // limits of their own; these are for connections that never get so far, send
 // their first line byte by byte, or keep open what they do not use.
 //
-// A client may need two connections for a moment (a poll and a POST, a WebSocket
-// that replaces them), so there is room for twice the clients of an address and,
-// as not all do that at once, a quarter more than all clients.
+// A client may need three connections for a while: a poll, a POST, and the
+// WebSocket that replaces them, while its browser keeps the other two for later.
+// All clients of an address may have come just now (those of an office, after
+// its network was away), so there is room for four times as many and, as not all
+// clients do that at once, for a quarter more than all of them.
 type sockets struct {
 	net.Listener // accepts TCP
 	rules        func() *Rules
@@ -96,7 +98,7 @@ func (l *sockets) enter(c *net.TCPConn) *socket {
 }
 
 func (r *Rules) maxSockets() int           { return r.MaxClients + r.MaxClients/4 + 1024 }
-func (r *Rules) maxSocketsPerAddress() int { return 2*r.MaxPerAddress + 64 }
+func (r *Rules) maxSocketsPerAddress() int { return 4*r.MaxPerAddress + 64 }
 
 func (l *sockets) leave(key string) {
 	l.mu.Lock()

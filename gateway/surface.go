@@ -9,9 +9,9 @@ import (
 
 // surface is what a listener shows of its routes: these and nothing that
 // net/http would make of a request by itself. It redirects no path that is
-// written in another way ("//ws", "/x/../ws": what stands before Jetway and
-// decides by path would see another one), and says in the words of the protocol
-// what is not there.
+// written in another way ("//ws", "/x/../ws", "/socket.io": what stands before
+// Jetway and decides by path would see another one), and says in the words of
+// the protocol what is not there.
 //
 // A body is read where one belongs, after POST. What is left of one would be
 // taken for the next request by whoever counts its bytes in another way (request
@@ -29,6 +29,8 @@ func (s *Server) surface(routes *http.ServeMux) http.Handler {
 			s.refuseRequest(w, http.StatusBadRequest, &bridge.Error{Code: bridge.CodeBadFrame, Msg: "a request is about one path", Hint: "HTTP/1.1, as in GET /ws"})
 		case r.ContentLength != 0 && r.Method != http.MethodPost:
 			s.refuseRequest(w, http.StatusBadRequest, &bridge.Error{Code: bridge.CodeBadFrame, Msg: method(r) + " has no body here", Hint: "send it without one"})
+		case pattern == r.URL.Path+"/": // net/http would redirect to it
+			s.refuseRoute(w, r, handler, pattern)
 		case pattern == "" || !clean(r.URL.Path):
 			s.refuseRoute(w, r, handler, pattern)
 		default:

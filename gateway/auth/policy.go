@@ -130,6 +130,9 @@ func WasRevoked() error { return Refuse(Revoked, "the session was revoked", "") 
 // Final returns the refusal in an error that has to end a connection whatever
 // it had before; nil when the client may go on as it is.
 func Final(err error) error {
+	if err == nil {
+		return nil
+	}
 	var e *Error
 	if errors.As(err, &e) && (e.Reason == OtherUser || e.Reason == Revoked) && e.Wire.Code == bridge.CodeUnauthenticated {
 		return e

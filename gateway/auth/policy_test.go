@@ -231,3 +231,14 @@ func TestNever(t *testing.T) {
 		t.Errorf("after a reload, may subscribe to %q", got)
 	}
 }
+
+// It is asked about each message of a client.
+func TestFinalOfNothing(t *testing.T) {
+	if n := testing.AllocsPerRun(100, func() {
+		if err := auth.Final(nil); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

@@ -83,7 +83,7 @@ func (s *Session) become(f *Frame, id *auth.Identity) error {
 // whether it has.
 func (s *Session) crowded(f *Frame, err error) bool {
 	e := bridge.ErrorOf(err)
-	if e.Limit != bridge.LimitUser {
+	if e == nil || e.Limit != bridge.LimitUser {
 		return false
 	}
 	s.refuse(f, err)

@@ -47,6 +47,20 @@ func (b *Bucket) Allow(r Rate, now time.Duration, n float64) time.Duration {
 	return d
 }
 
+// full is how long a whole burst takes to be whole again.
+func (r Rate) full() time.Duration {
+	if r.PerSecond <= 0 {
+		return 0
+	}
+	return inTime(r.Burst, r)
+}
+
+// whole reports whether all of the burst is there.
+func (b *Bucket) whole(r Rate, now time.Duration) bool {
+	b.Wait(r, now, 0)
+	return b.used == 0 || r.PerSecond <= 0
+}
+
 // spread is how much later than the first of many that are refused at once the
 // last of them is told to come back. Beyond, they meet again.
 const spread = 10 * time.Second

@@ -218,6 +218,64 @@ func TestUsers(t *testing.T) {
 	nobody.Leave()
 }
 
+// Who leaves and comes back has the rates that it had: else a user who connects
+// for each burst would have none. What is whole again is forgotten.
+func TestUserComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := quota.NewRegistry(limits)
+		burst := func(name string) (n int) {
+			u, err := r.Enter(name, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer u.Leave()
+			n, _ = let(func() error { return r.Client().Publish(u, 1) })
+			return n
+		}
+		if n := burst("ann"); n != 1500 {
+			t.Fatalf("%d pass at once", n)
+		}
+		if n := burst("ann"); n != 0 {
+			t.Errorf("%d more pass at once after the user came back", n)
+		}
+		time.Sleep(100 * time.Millisecond)
+		if n := burst("ann"); n != 150 {
+			t.Errorf("%d pass after 100 ms", n)
+		}
+		if n := burst("bob"); n != 1500 {
+			t.Errorf("%d of another user pass", n)
+		}
+		for range 5 {
+			time.Sleep(time.Minute)
+			burst("eve")
+		}
+		if n := r.Left(); n > 2 {
+			t.Errorf("%d users that have left are known", n)
+		}
+		if n := burst("ann"); n != 1500 {
+			t.Errorf("%d pass much later", n)
+		}
+	})
+}
+
+// However many users come for a moment, only so many are known.
+func TestManyComeAndGo(t *testing.T) {
+	r := quota.NewRegistry(quota.Limits{UserPublishRate: 1.0 / 3600})
+	for i := range 3 * quota.MaxLeft {
+		u, err := r.Enter(fmt.Sprint(i), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Client().Publish(u, 1); err != nil {
+			t.Fatal(err)
+		}
+		u.Leave()
+		if n := r.Left(); n > 2*quota.MaxLeft {
+			t.Fatalf("%d are known", n)
+		}
+	}
+}
+
 // New limits are for clients that come, and for a user as soon as one does.
 func TestLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

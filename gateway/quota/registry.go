@@ -26,11 +26,20 @@ type Registry struct {
 	limits Limits
 	rates  *rates
 	users  map[string]*User // with connections
+
+	// Users whose last connection has ended while their rates were not whole:
+	// who comes back has them still. Those of older have left before turned.
+	left, older map[string]*User
+	turned      time.Duration
 }
+
+// maxLeft bounds the users that are known after they have left. Beyond it the
+// oldest half is forgotten.
+const maxLeft = 1 << 16
 
 // NewRegistry returns a registry of nobody.
 func NewRegistry(l Limits) *Registry {
-	return &Registry{began: time.Now(), limits: l, rates: l.rates(), users: make(map[string]*User)}
+	return &Registry{began: time.Now(), limits: l, rates: l.rates(), users: make(map[string]*User), left: make(map[string]*User)}
 }
 
 // Limit changes the limits, for those who come. Users have them as soon as one
@@ -88,7 +97,7 @@ func (r *Registry) Enter(name string, anonymous bool) (*User, error) {
 	r.mu.Lock()
 	u := r.users[name]
 	if u == nil {
-		u = &User{registry: r, name: name}
+		u = r.returnsLocked(name)
 	}
 	most, full := r.limits.PerUser, r.limits.PerUser > 0 && u.connections >= r.limits.PerUser
 	if !full {
@@ -121,5 +130,34 @@ func (u *User) Leave() {
 	defer u.registry.mu.Unlock()
 	if u.connections--; u.connections == 0 {
 		delete(u.registry.users, u.name)
+		u.registry.keepLocked(u)
 	}
+}
+
+// keepLocked remembers a user without connections for as long as its rates may
+// take to be whole again.
+func (r *Registry) keepLocked(u *User) {
+	now := r.now()
+	u.mu.Lock()
+	rates := u.rates
+	whole := u.messages.whole(rates.userPublish, now) && u.bytes.whole(rates.userBytes, now)
+	u.mu.Unlock()
+	if whole {
+		return
+	}
+	if now-r.turned > max(rates.userPublish.full(), rates.userBytes.full()) || len(r.left) >= maxLeft {
+		r.left, r.older, r.turned = make(map[string]*User), r.left, now
+	}
+	r.left[u.name] = u
+}
+
+// returnsLocked returns a user who has no connection yet.
+func (r *Registry) returnsLocked(name string) *User {
+	for _, known := range []map[string]*User{r.left, r.older} {
+		if u := known[name]; u != nil {
+			delete(known, name)
+			return u
+		}
+	}
+	return &User{registry: r, name: name}
 }
