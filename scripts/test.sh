@@ -23,6 +23,9 @@ echo "== go test -race ./... in bench"
 (cd bench && go test -race -timeout 5m ./... </dev/null) || bench=$?
 [ "$bench" = 0 ] || echo "bench: failed with $bench, see above; the other Go tests follow" >&2
 
+echo "== what a publish and a delivery cost"
+go test -run '^TestCosts$' ./e2e </dev/null || bench=$?
+
 echo "== go test -race ./..."
 go test -race -timeout 10m ./... </dev/null
 exit $((e2e ? e2e : bench))
