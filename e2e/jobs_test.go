@@ -387,7 +387,7 @@ func checkJobs(t *testing.T, js natsjs.JetStream, fleet *workerFleet, watch map[
 	for job, subject := range watch {
 		switch {
 		case acked[job] > 1 || done[subject] > 1 || dead[job] > 1 || acked[job]+dead[job] > 1:
-			twice = append(twice, job)
+			twice = append(twice, fmt.Sprintf("%s: acked %d, done %d, dead %d", job, acked[job], done[subject], dead[job]))
 		case done[subject]+dead[job] == 0:
 			lost = append(lost, job)
 		case acked[job] == 0 && dead[job] == 0:
@@ -399,7 +399,7 @@ func checkJobs(t *testing.T, js natsjs.JetStream, fleet *workerFleet, watch map[
 	t.Logf("jobs %d, acked %d, dead %d, acked without the answer seen %d, lost %d, twice %d, unexplained %d; workers killed %d times; %v",
 		len(watch), len(acked), len(dead), recovered, len(lost), len(twice), len(unexplained), fleet.kills, counts)
 	if len(lost)+len(twice)+len(unexplained) > 0 {
-		t.Errorf("the history does not hold; lost %.20q, twice %.20q, unexplained %.20q", lost, twice, unexplained)
+		t.Errorf("the history does not hold; lost %.20q, twice %.100q, unexplained %.20q", lost, twice, unexplained)
 	}
 	if stale := counts["stale"] - counts["stale lease_lost"] - counts["stale ?"]; stale > 0 {
 		t.Errorf("%d settles beyond the lease were not refused with lease_lost: %v", stale, counts)

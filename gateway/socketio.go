@@ -75,7 +75,7 @@ func newStock(s *Server) (*stock, error) {
 	options := engineio.Options{
 		Handler: st, Logger: s.logger, Wire: &s.wire, AllowRequest: st.allow, AllowSession: st.owns, Refused: st.refused,
 		PingInterval: o.PingInterval, PingTimeout: o.PingTimeout, UpgradeTimeout: o.UpgradeTimeout,
-		MessageTimeout: s.opts.MessageTimeout, MaxRate: s.rules.Load().quotas(s.opts.MaxMessageBytes).ReadRate(),
+		MessageTimeout: s.opts.MessageTimeout, MaxRate: s.readRate,
 		MaxHTTPBufferSize: o.MaxHTTPBufferSize, Cookie: o.Cookie, WriteTimeout: writeTimeout,
 		CORS: &engineio.CORS{Current: func() []string { return s.rules.Load().AllowedOrigins }, Credentials: true},
 	}

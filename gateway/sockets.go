@@ -17,8 +17,8 @@ import (
 // A client may need three connections for a while: a poll, a POST, and the
 // WebSocket that replaces them, while its browser keeps the other two for later.
 // All clients of an address may have come just now (those of an office, after
-// its network was away), so there is room for four times as many and, as not all
-// clients do that at once, for a quarter more than all of them.
+// its network was away, or all there are, after a restart), so there is room for
+// four times as many, and for three times as many as all of them.
 type sockets struct {
 	net.Listener // accepts TCP
 	rules        func() *Rules
@@ -97,7 +97,7 @@ func (l *sockets) enter(c *net.TCPConn) *socket {
 	return &socket{TCPConn: c, of: l, key: key}
 }
 
-func (r *Rules) maxSockets() int           { return r.MaxClients + r.MaxClients/4 + 1024 }
+func (r *Rules) maxSockets() int           { return 3*r.MaxClients + 1024 }
 func (r *Rules) maxSocketsPerAddress() int { return 4*r.MaxPerAddress + 64 }
 
 func (l *sockets) leave(key string) {

@@ -61,7 +61,7 @@ func (s *Server) serveNative(w http.ResponseWriter, r *http.Request) {
 		CheckOrigin:     func(*http.Request) bool { return true }, // checked above
 		MaxMessageBytes: s.opts.MaxMessageBytes,
 		MessageTimeout:  s.opts.MessageTimeout,
-		MaxRate:         rules.quotas(s.opts.MaxMessageBytes).ReadRate(),
+		MaxRate:         s.readRate(),
 		IdleTimeout:     s.opts.PingInterval + s.opts.PingTimeout,
 		WriteTimeout:    writeTimeout,
 		Stats:           &s.wire,
@@ -97,6 +97,11 @@ func (s *Server) nativeOptions(rules *Rules) *native.Options {
 		PingInterval:     s.opts.PingInterval,
 		Dedupe:           s.dedupe,
 	}
+}
+
+// readRate is how many frames a second are read of a client that comes now.
+func (s *Server) readRate() float64 {
+	return s.rules.Load().quotas(s.opts.MaxMessageBytes).ReadRate()
 }
 
 func (s *Server) count(why refusal) {

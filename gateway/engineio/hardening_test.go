@@ -396,7 +396,7 @@ func TestW09PingFlood(t *testing.T) {
 // W09, E03: what a client sends more than it may is read later, by either
 // transport, and other sessions do not wait for it.
 func TestW09MaxRate(t *testing.T) {
-	o := engineio.Options{MaxRate: 100, PingInterval: time.Hour}
+	o := engineio.Options{MaxRate: func() float64 { return 100 }, PingInterval: time.Hour}
 	bubble(t, new(recorder), o, func(t *testing.T, s *site) {
 		sid, other := s.open(), s.open()
 		begin := time.Now()

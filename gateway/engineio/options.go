@@ -56,10 +56,10 @@ type Options struct {
 	// events of a full POST make. The session is closed beyond it.
 	MaxPackets int
 
-	// MaxRate is how many packets a second are read of one client, in bursts of
-	// one second, with the pings and pongs of its WebSocket; further ones have to
-	// wait. 0, the default, and negative: all.
-	MaxRate float64
+	// MaxRate is how many packets a second are read of a client that comes now,
+	// in bursts of one second, with the pings and pongs of its WebSocket; further
+	// ones have to wait. 0 and negative: all, and so does nil, the default.
+	MaxRate func() float64
 
 	// MessageTimeout is how long a WebSocket message, and the body of a POST, may
 	// take, whatever else arrives in between: against those that are dripped, or

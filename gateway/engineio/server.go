@@ -192,7 +192,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, header http.Head
 		CheckOrigin:     func(*http.Request) bool { return true }, // checked by CORS.allows
 		MaxMessageBytes: s.opts.MaxHTTPBufferSize,
 		MessageTimeout:  s.opts.MessageTimeout,
-		MaxRate:         s.opts.MaxRate,
+		MaxRate:         s.maxRate(),
 		// The heartbeat decides: this must not come first.
 		IdleTimeout:  2 * (s.opts.PingInterval + s.opts.PingTimeout),
 		WriteTimeout: s.opts.WriteTimeout,
@@ -202,6 +202,14 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, header http.Head
 		s.opts.Refused(r, refusal(CodeBadRequest))
 	}
 	return conn, err
+}
+
+// maxRate is how many packets a second are read of a client that comes now.
+func (s *Server) maxRate() float64 {
+	if s.opts.MaxRate == nil {
+		return 0
+	}
+	return s.opts.MaxRate()
 }
 
 // add makes a session known. Its handling is held, see [Session.open].

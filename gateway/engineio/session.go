@@ -68,7 +68,7 @@ func (t turn) pass() { <-t }
 
 // newSession returns a session that is not open yet: its handling is held.
 func newSession(server *Server, id string, req *Request, conn *websock.Conn) *Session {
-	s := &Session{server: server, id: id, req: req, pace: quota.NewPace(server.opts.MaxRate), handling: make(turn, 1), transport: Polling, conn: conn}
+	s := &Session{server: server, id: id, req: req, pace: quota.NewPace(server.maxRate()), handling: make(turn, 1), transport: Polling, conn: conn}
 	if conn != nil {
 		s.transport = WebSocket
 	}
