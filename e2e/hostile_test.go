@@ -57,8 +57,11 @@ func newAssault(t *testing.T, size hostileSize) *assault {
 // attack lets attackers loose who have these addresses.
 func (s *assault) attack(t *testing.T, from []string) *hordeProcess {
 	t.Helper()
-	h := &horde{Target: s.gateway.address, Addresses: from, Part: s.size.part, Tokens: s.tokens, Forged: s.tokens[0] + "x"}
-	return h.start(t)
+	return s.horde(from).start(t)
+}
+
+func (s *assault) horde(from []string) *horde {
+	return &horde{Target: s.gateway.address, Addresses: from, Part: s.size.part, Tokens: s.tokens, Forged: s.tokens[0] + "x"}
 }
 
 // collections waits until the gateway has collected its garbage so often, and

@@ -13,7 +13,8 @@ import (
 
 const (
 	hostileRuns   = 3
-	hostileWindow = 8 * time.Second  // of each phase
+	hostileWindow = 8 * time.Second // of each phase
+	hostileWire   = 12 * time.Second
 	hostileAttack = 15 * time.Second // of the one in which all timeouts are to be seen
 )
 
@@ -21,11 +22,12 @@ const (
 const (
 	phaseQuiet   = "quiet"
 	phaseBurn    = "as much CPU, no attack"
+	phaseWire    = "connections alone, from 40 addresses"
 	phaseAttack  = "attack from 40 addresses"
 	phaseAddress = "attack from one address"
 )
 
-var hostilePhases = []string{phaseQuiet, phaseAttack, phaseBurn, phaseAddress}
+var hostilePhases = []string{phaseQuiet, phaseWire, phaseAttack, phaseBurn, phaseAddress}
 
 // phase is what was measured in one phase of one run.
 type phase struct {
@@ -73,9 +75,17 @@ func measureSiege(t *testing.T, size hostileSize) *hostileRun {
 	s.before = s.before.most(r.phases[phaseQuiet].most)
 	r.before = s.before
 
+	wire := s.horde(addresses(4, 40))
+	wire.Wire = true
+	attackers := wire.start(t)
+	p := s.phase(t, hostileWire, attackers.cmd.Process.Pid)
+	attackers.leave()
+	p.after, p.back = s.recover(t)
+	r.phases[phaseWire] = p
+
 	// All peers vanish at the end of this one.
-	attackers := s.attack(t, addresses(2, 40))
-	p := s.phase(t, hostileAttack, attackers.cmd.Process.Pid)
+	attackers = s.attack(t, addresses(2, 40))
+	p = s.phase(t, hostileAttack, attackers.cmd.Process.Pid)
 	if err := attackers.freeze(); err != nil {
 		t.Fatal(err)
 	}
@@ -169,10 +179,11 @@ func hostileReport(size hostileSize, runs []*hostileRun, load string) []byte {
 }
 
 func hostileIntro(p func(string, ...any), size hostileSize, runs []*hostileRun, load string) {
-	acked, delivered, most := 0, 0, 0
+	acked, delivered, most, wire := 0, 0, 0, 0
 	for _, r := range runs {
 		acked, delivered = acked+r.acked, delivered+r.delivered
 		most = max(most, r.phases[phaseAttack].most.fds-r.before.fds)
+		wire = max(wire, r.phases[phaseWire].most.fds-r.before.fds)
 	}
 	p("# Hostile clients\n")
 	p("%d good clients beside %d attackers, each of which has one connection at a time, and makes the next one a second or a few after that has ended: up to %d connections at", size.crowd.Clients,
@@ -185,7 +196,9 @@ func hostileIntro(p func(string, ...any), size hostileSize, runs []*hostileRun, 
 	p("  acknowledgement; 2 of 10 leave after %s or so, and come back to their position or session.", size.crowd.Stay)
 	p("* **Latency**: from the moment at which an event was due to be sent to its reader's having it, or its writer's having the answer.")
 	p("* **Attackers**: in another process, on the same cores, of which it may use one; with the tokens of %d users, and paced: what they could do with more cores is not shown.", hostileUsers)
-	p("  *%s*: below every limit per address; what protects is all that there is per connection and per user. *%s*: far beyond the limits per address, which", phaseAttack, phaseAddress)
+	p("  *%s*: %d attackers that drip, flood with pings, throw bombs, go half-open, come and go, up to %d connections at the same time. *%s*: all kinds,", phaseWire,
+		(&horde{Part: size.part, Wire: true}).attackers(), wire, phaseAttack)
+	p("  with floods of publishes, subscriptions to everything, junk and forged tokens, below every limit per address; what protects is all that there is per connection and per user. *%s*: far beyond the limits per address, which", phaseAddress)
 	p("  refuse most of it. *%s*: the same process keeps as much CPU busy as the attackers did, and connects to nobody.", phaseBurn)
 	p("* **Afterwards**: the attackers from 40 addresses vanish: their process is stopped (SIGSTOP), its connections stay open and say nothing. Those from one address close theirs.\n")
 	p("Reproduce with `make hostile`. Written by `e2e/hostilefigures_test.go`; do not edit.\n")
@@ -252,7 +265,7 @@ func hostileReturn(p func(string, ...any), runs []*hostileRun) {
 	}
 	for i, r := range runs {
 		row(i+1, "before", r.before, "", "")
-		for _, name := range []string{phaseAttack, phaseAddress} {
+		for _, name := range []string{phaseWire, phaseAttack, phaseAddress} {
 			ph := r.phases[name]
 			row(i+1, name, ph.most, "", fmt.Sprint(ph.logged))
 			row(i+1, "after it", ph.after, fmt.Sprintf("%.1f s", ph.back.Seconds()), "")

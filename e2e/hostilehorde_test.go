@@ -25,6 +25,7 @@ type horde struct {
 	Target    string   // address of the gateway
 	Addresses []string // that it has for itself
 	Part      int      // one in so many of the attackers there are at full size
+	Wire      bool     // only those of onTheWire, and a quarter more of each
 	Tokens    []string // that are good
 	Forged    string   // a token that is not
 	Burn      float64  // so many cores are kept busy instead, and nobody attacks
@@ -70,7 +71,13 @@ func hostileMain(file string) {
 
 // count is how many attackers of a kind there are, at least one.
 func (h *horde) count(k *hostileKind) int {
-	return max(1, k.many/h.Part)
+	switch {
+	case !h.Wire:
+		return max(1, k.many/h.Part)
+	case slices.Contains(onTheWire, k.name):
+		return max(1, k.many*5/4/h.Part)
+	}
+	return 0
 }
 
 // attackers is how many there are of all kinds.

@@ -54,6 +54,14 @@ var hostileKinds = []hostileKind{
 	{"Socket.IO: joins and leaves twice a second", 50, time.Second, sioLoop, nil, nil},
 }
 
+// onTheWire are the kinds that use nothing but connections: slow ones, floods of
+// pings, bombs, half-open ones, and those that come and go.
+var onTheWire = []string{
+	"a header that drips, a byte a second", "connected, and silent", "a WebSocket without auth", "a message that drips, with pings",
+	"200 pings a second", "a bomb of deflate, with a token", "a bomb of deflate, without", "a frame of 1 TiB",
+	"subscribed, then gone without a word", "reset in the middle of a frame", "connects and closes", "a header of 64 KiB",
+}
+
 func list(of ...string) []string { return of }
 
 // Requests that are never whole.
