@@ -18,15 +18,14 @@ import (
 	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/bridge/memory"
 	"github.com/jetway-io/jetway/gateway"
+	"github.com/jetway-io/jetway/gateway/auth"
 )
 
 // serveSessions starts a gateway that keeps sessions, and has queues, and a log
 // of everything.
-func serveSessions(t *testing.T) (*gateway.Server, *syncBuffer) {
+func serveSessions(t *testing.T, policy *auth.Policy) (*gateway.Server, *syncBuffer) {
 	t.Helper()
 	log := new(syncBuffer)
-	policy := guarded(t)
-	policy.Roles["chat"] = bridge.Permissions{Pub: []string{">"}, Sub: []string{">"}, Work: []string{">"}}
 	o := stockOptions(policy)
 	o.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	o.Listen = "127.0.0.1:0"
@@ -90,7 +89,9 @@ func opening(t *testing.T, packet, prefix string) (ids struct{ SID, PID string }
 // A11: the sid of a polling client, with the token of somebody else, is that
 // of no session: by GET, by POST, and by a WebSocket that would take it over.
 func TestA11EngineIO(t *testing.T) {
-	s, _ := serveSessions(t)
+	policy := guarded(t)
+	policy.Roles["chat"] = bridge.Permissions{Pub: []string{">"}, Sub: []string{">"}, Work: []string{">"}}
+	s, _ := serveSessions(t, policy)
 	for name, as := range map[string]func(user string) http.Header{
 		"bearer": func(user string) http.Header { return field("Authorization", "Bearer "+sign(t, user, "chat")) },
 		"cookie": func(user string) http.Header {
@@ -137,7 +138,9 @@ func TestA11EngineIO(t *testing.T) {
 // each and never the same; the log of everything, of whole conversations, has
 // none of them.
 func TestA12(t *testing.T) {
-	s, log := serveSessions(t)
+	policy := guarded(t)
+	policy.Roles["chat"] = bridge.Permissions{Pub: []string{">"}, Sub: []string{">"}, Work: []string{">"}}
+	s, log := serveSessions(t, policy)
 	secrets := map[string]string{} // what it is, by text
 	note := func(what, id string, decode func(string) ([]byte, error)) {
 		t.Helper()

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -248,28 +246,7 @@ func (s *storing) DropSession(_ context.Context, key string) error {
 // A11, A12: the id of a session is a secret of 128 bits, which no log has, and
 // of no use to another user.
 func TestA11(t *testing.T) {
-	var log syncBuffer
-	o := stockOptions(guarded(t))
-	o.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	o.Bridge, o.Listen = nil, "127.0.0.1:0"
-	broker, err := memory.New(memory.Options{Streams: []memory.Stream{{Name: "EVENTS", Subjects: []string{"events.>"}}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(broker.Close)
-	o.Bridge = bridge.New(&storing{Broker: broker, sessions: map[string][]byte{}}, bridge.Options{Logger: o.Logger})
-	s, err := gateway.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(s.Start(t.Context()), o.Bridge.Start(t.Context())); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := errors.Join(s.Stop(context.Background()), o.Bridge.Stop(context.Background())); err != nil {
-			t.Error(err)
-		}
-	})
+	s, log := serveSessions(t, guarded(t))
 	join := func(user, pid string) (c stockClient, told map[string]string) {
 		c = dialStock(t, s, nil)
 		payload, _ := json.Marshal(map[string]string{"token": sign(t, user, "chat"), "pid": pid, "offset": "0"}) // texts marshal
