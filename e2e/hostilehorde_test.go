@@ -25,7 +25,7 @@ type horde struct {
 	Target    string   // address of the gateway
 	Addresses []string // that it has for itself
 	Part      int      // one in so many of the attackers there are at full size
-	Wire      bool     // only those of onTheWire, and a quarter more of each
+	Wire      bool     // only those of onTheWire, and half as many again of each
 	Tokens    []string // that are good
 	Forged    string   // a token that is not
 	Burn      float64  // so many cores are kept busy instead, and nobody attacks
@@ -75,7 +75,7 @@ func (h *horde) count(k *hostileKind) int {
 	case !h.Wire:
 		return max(1, k.many/h.Part)
 	case slices.Contains(onTheWire, k.name):
-		return max(1, k.many*5/4/h.Part)
+		return max(1, k.many*3/2/h.Part)
 	}
 	return 0
 }
