@@ -26,6 +26,10 @@ echo "== go test -race ./... in bench"
 echo "== what a publish and a delivery cost"
 go test -run '^TestCosts$' ./e2e </dev/null || bench=$?
 
+fuzz=0
+./scripts/fuzz.sh "${FUZZTIME:-30s}" ./gateway/native:FuzzParse ./gateway/engineio:FuzzPackets \
+	./gateway/socketio:FuzzDecode ./bridge:FuzzTemplate ./gateway/token:FuzzVerify ./config:FuzzLoad </dev/null || fuzz=$?
+
 echo "== go test -race ./..."
 go test -race -timeout 10m ./... </dev/null
-exit $((e2e ? e2e : bench))
+exit $((e2e ? e2e : bench ? bench : fuzz))
