@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -63,6 +64,7 @@ type Bridge struct {
 	id        string // of this gateway, among all
 	log       *Log
 	hub       *hub
+	crew      crew
 	histories []*history
 	stats     *Stats
 	ctx       context.Context // ends with Stop
@@ -106,6 +108,7 @@ func New(broker Broker, opts Options) *Bridge {
 	}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	b.hub = newHub(b.log, b.stats)
+	b.crew.most = runtime.GOMAXPROCS(0)
 	for slot := range streams {
 		b.histories = append(b.histories, &history{bridge: b, slot: slot})
 		b.states = append(b.states, &stateCall{})
@@ -238,6 +241,7 @@ func (b *Bridge) Stop(ctx context.Context) error {
 	ended := make(chan struct{})
 	go func() {
 		b.work.Wait()
+		b.crew.done.Wait()
 		for _, h := range b.histories {
 			h.done.Wait()
 		}
@@ -285,7 +289,6 @@ func (b *Bridge) Connect(opts ClientOptions) *Client {
 		failed: opts.Failed, maxSubs: opts.MaxSubscriptions, maxInflight: opts.MaxInflight}
 	c.who.Store(&authority{opts.User, opts.Permissions})
 	c.changed.L = &c.mu
-	c.writer = c.write
 	b.mu.Lock()
 	b.connected[c] = struct{}{}
 	b.mu.Unlock()

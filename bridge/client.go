@@ -41,8 +41,8 @@ type ClientOptions struct {
 // Client is one connected socket. Its methods may be called concurrently,
 // but subscriptions keep the order of calls only if one goroutine makes them.
 //
-// A client has no goroutine of its own. When there is something to write, a
-// writer goroutine is started, writes all there is, and ends (see write).
+// A client has no goroutine of its own: the bridge's crew writes for it when
+// there is something to write.
 type Client struct {
 	// Static after Connect.
 	bridge      *Bridge
@@ -52,7 +52,6 @@ type Client struct {
 	failed      func(error) // nil: nobody wants to know
 	maxSubs     int
 	maxInflight int
-	writer      func() // c.write; made once, as each go statement on a method makes one
 
 	who atomic.Pointer[authority] // stored with mu held
 
@@ -70,9 +69,11 @@ type Client struct {
 	inherited map[*lease]struct{} // from sockets that are gone
 	clogged   bool                // a job did not find room; the writer has to say when there is some
 	turn      int                 // which subscription that is behind comes first
-	writing   bool                // the writer runs
+	writing   bool                // the crew has it, in its queue or at work
 	finished  bool                // its last frames are queued
 	closed    bool
+
+	following *Client // in the crew's queue, and guarded by the crew
 }
 
 // ref is an event on its way to one subscription.
@@ -164,11 +165,11 @@ func (c *Client) fallBehindLocked(sub *Subscription, cursor uint64, passed ...ma
 	c.wakeLocked()
 }
 
-// wakeLocked starts the writer unless it runs.
+// wakeLocked has the crew write for the client, unless it is about to.
 func (c *Client) wakeLocked() {
 	if !c.writing && !c.closed {
 		c.writing = true
-		go c.writer()
+		c.bridge.crew.add(c)
 	}
 }
 

@@ -97,13 +97,21 @@
 //	bridge.(*shard).run             walks the log
 //	bridge.(*shard).dispatch        matches it, once for each shard
 //	bridge.(*Client).offer          a reference in the client's queue
-//	bridge.(*Client).wakeLocked     starts the writer, if it does not run
-//	bridge.(*Client).write          the writer, until nothing is left to write
-//	bridge.(*Client).fill           collects what leaves together
+//	bridge.(*Client).wakeLocked     something is to be written
+//	bridge.(*crew).add              after the clients that were first
+//	bridge.(*crew).run              it is this one's turn
 //	bridge.(*Client).take           answers, the queue, and who is behind
+//	bridge.(*Client).writeSome      as far as nobody has to wait
+//	bridge.(*Client).fill           collects what leaves together
 //	bridge.(*Client).deliver        skips what has been written before
 //	native.(Encoder).Event          the frame; its body is made once for all
-//	websock.(*Conn).Write           one system call for all of it
+//	websock.(*Conn).WriteSome       one system call for all of it
+//
+// When the socket is full, or the broker has to be asked:
+//
+//	bridge.(*crew).aside            on a goroutine of the client's own
+//	bridge.(*Client).write          what is left
+//	websock.(*Conn).Write           waits, for some time
 //
 // Behind, from fill on:
 //
@@ -131,8 +139,8 @@
 //	sio.(*Socket).publication       the subject of the name, the payload of the arguments
 //	sio.(*Socket).publish           as above, from Publish on
 //	sio.(*encoder).Event            the frame; made once for all of a namespace but its offset
-//	sio.(*Socket).Write             with the cursor, if that is how offsets are told
-//	engineio.(*Session).Write       one system call, or kept for the next poll
+//	sio.(*Socket).WriteSome         with the cursor, if that is how offsets are told
+//	engineio.(*Session).WriteSome   one system call, or kept for the next poll
 //
 // On a subject that no stream covers there is neither log nor position:
 //
@@ -172,9 +180,12 @@
 // # Concurrency
 //
 // One goroutine for each stream's tail, one for each shard of the hub, one for
-// each history while somebody reads it, one for each client while there is
-// something to write; the client's own goroutine is the one that reads its
-// requests. Locks are taken in this order: a shard's, a listener's or a
-// queue's, then a lease's, then a client's, then the log's or the leases'.
+// each history while somebody reads it; to write, as many as there are
+// processors, while there is something to write, and one for each client whose
+// socket is full; the client's own goroutine is the one that reads its requests.
+// Where it says "a client's writer", that is whoever writes for it just now:
+// there is one at a time. Locks are taken in this order: a shard's, a listener's
+// or a queue's, then a lease's, then a client's, then the log's, the leases' or
+// the crew's.
 // Nobody waits for the broker or a socket with one of them held.
 package bridge

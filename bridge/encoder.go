@@ -21,8 +21,12 @@ type Encoder interface {
 	Lost(out *Output, lease, why string) // a lease that has ended without its worker
 }
 
-// Transport carries a client's frames away. A client's writer calls Write, one
-// call at a time; an error ends the client. Write has a deadline of its own.
+// Transport carries a client's frames away. Its methods are called one at a
+// time; an error ends the client.
 type Transport interface {
+	// WriteSome writes what leaves without waiting, and takes it from out, see
+	// [Output.Skip]. What is left, all of it perhaps, is for Write.
+	WriteSome(out *Output) error
+	// Write writes all of out. It may wait, and has a deadline of its own.
 	Write(out *Output) error
 }

@@ -38,6 +38,7 @@ type recorder struct {
 	stuck   bool // a write waits since it was blocked
 	closed  bool
 	writes  int
+	tries   int
 }
 
 func newRecorder() *recorder {
@@ -78,6 +79,25 @@ func (r *recorder) Lost(out *bridge.Output, lease, why string) {
 	r.add(out, frame{kind: "lost", lease: lease, why: why})
 }
 
+// WriteSome takes a part now and then, as a socket would.
+func (r *recorder) WriteSome(out *bridge.Output) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tries++
+	switch {
+	case r.closed:
+		return fmt.Errorf("closed")
+	case r.blocked, r.tries%3 == 0:
+		return nil
+	case r.tries%3 == 1:
+		out.Skip(out.Size() / 2)
+		return nil
+	}
+	out.Reset()
+	r.wroteLocked()
+	return nil
+}
+
 func (r *recorder) Write(*bridge.Output) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -89,11 +109,15 @@ func (r *recorder) Write(*bridge.Output) error {
 	if r.closed {
 		return fmt.Errorf("closed")
 	}
+	r.wroteLocked()
+	return nil
+}
+
+func (r *recorder) wroteLocked() {
 	r.writes++
 	r.frames = append(r.frames, r.pending...)
 	r.pending = nil
 	r.changed.Broadcast()
-	return nil
 }
 
 func (r *recorder) block(on bool) {

@@ -61,6 +61,16 @@ func (r *tally) Gap(_ *bridge.Output, sid string, after, next bridge.Position) {
 	r.of(sid).wrong = fmt.Sprintf("gap %s..%s", after, next)
 }
 
+func (r *tally) WriteSome(out *bridge.Output) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.rnd.IntN(20) > 0 {
+		out.Reset()
+		r.changed.Broadcast()
+	}
+	return nil
+}
+
 func (r *tally) Write(*bridge.Output) error {
 	r.mu.Lock()
 	pause := time.Duration(0)

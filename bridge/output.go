@@ -13,6 +13,7 @@ const sharedBytes = 8 << 10
 type Output struct {
 	buf    []byte
 	shared []sharedPart
+	gone   int // bytes that have left, of the first ones
 	size   int
 	frames int
 }
@@ -45,7 +46,8 @@ func (o *Output) AppendShared(b []byte) {
 	o.size += len(b)
 }
 
-// AppendOutput adds all that another output has collected.
+// AppendOutput adds all that another output has collected, of which nothing has
+// left.
 func (o *Output) AppendOutput(from *Output) {
 	for _, p := range from.shared {
 		o.shared = append(o.shared, sharedPart{at: len(o.buf) + p.at, data: p.data})
@@ -58,26 +60,35 @@ func (o *Output) AppendOutput(from *Output) {
 // EndFrame counts one complete frame.
 func (o *Output) EndFrame() { o.frames++ }
 
-// Size returns the number of bytes collected.
+// Skip takes the first n bytes out: they have left.
+func (o *Output) Skip(n int) {
+	o.gone += n
+	o.size -= n
+}
+
+// Size returns the number of bytes collected that have not left.
 func (o *Output) Size() int { return o.size }
 
 // Frames returns the number of frames collected.
 func (o *Output) Frames() int { return o.frames }
 
-// Buffers appends the collected bytes to dst, in order, and returns it. The
-// slices are good until the next call of another method.
+// Buffers appends the collected bytes that have not left to dst, in order, and
+// returns it. The slices are good until the next call of another method.
 func (o *Output) Buffers(dst net.Buffers) net.Buffers {
-	from := 0
-	for _, p := range o.shared {
-		if p.at > from {
-			dst = append(dst, o.buf[from:p.at])
+	from, gone := 0, o.gone
+	add := func(b []byte) {
+		n := min(gone, len(b))
+		gone -= n
+		if n < len(b) {
+			dst = append(dst, b[n:])
 		}
-		dst = append(dst, p.data)
+	}
+	for _, p := range o.shared {
+		add(o.buf[from:p.at])
+		add(p.data)
 		from = p.at
 	}
-	if len(o.buf) > from {
-		dst = append(dst, o.buf[from:])
-	}
+	add(o.buf[from:])
 	return dst
 }
 

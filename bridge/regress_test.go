@@ -407,6 +407,7 @@ func (l *letters) Event(out *bridge.Output, _ *bridge.Delivery)                 
 func (l *letters) Live(*bridge.Output, string, bridge.Position)                 {}
 func (l *letters) Gap(*bridge.Output, string, bridge.Position, bridge.Position) {}
 func (l *letters) End(*bridge.Output, string, string)                           {}
+func (l *letters) WriteSome(*bridge.Output) error                               { return nil }
 func (l *letters) Write(out *bridge.Output) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -9,10 +9,14 @@ import (
 // call costs as much as encoding some twenty small events.
 const corkBytes = 64 << 10
 
-// writer is the memory of a running writer goroutine.
+// writer is the memory of who writes for a client: a member of the crew, or a
+// goroutine aside.
 type writer struct {
-	out   Output
-	todo  []*Subscription // those that are behind
+	out       Output
+	queue     *refQueue       // taken from the client
+	todo      []*Subscription // those that are behind
+	unclogged bool            // jobs find room now
+
 	ring  ringRead
 	items []item
 	next  Delivery // the one being encoded; here, lest each be allocated
@@ -22,43 +26,70 @@ var writers = sync.Pool{New: func() any {
 	return &writer{ring: ringRead{events: make([]*Event, 0, 128)}}
 }}
 
-// write is the writer goroutine of a client. There is at most one, started by
-// wakeLocked when something is to be written. The first event leaves at once;
-// while it is on its way others collect, and leave together: coalescing comes
-// from load alone, never from waiting.
-func (c *Client) write() {
-	w := writers.Get().(*writer)
-	for c.fill(w) {
-		if w.out.Size() > 0 {
-			if err := c.transport.Write(&w.out); err != nil {
-				c.fail(err)
-			}
-		}
-		w.out.Reset()
-	}
+// recycle is the end of a writer.
+func (w *writer) recycle() {
 	w.next = Delivery{}
-	if cap(w.out.buf) > 4*corkBytes {
-		w.out = Output{}
-	}
 	writers.Put(w)
 }
 
-// fill collects what is to be written next: answers, then queued events, then
-// what subscriptions that are behind can be given. It returns false, and the
-// writer has ended, when there is nothing.
-func (c *Client) fill(w *writer) bool {
-	queue, unclogged, more := c.take(w)
-	if unclogged {
-		c.unclogged()
+// sent forgets what has been written.
+func (w *writer) sent() {
+	w.out.Reset()
+	if cap(w.out.buf) > 4*corkBytes {
+		w.out = Output{}
 	}
-	if !more {
+}
+
+// waits reports whether filling may have to wait for the broker: for single
+// messages, or to let a durable go that has come to its end.
+func (w *writer) waits() bool {
+	return slices.ContainsFunc(w.todo, func(s *Subscription) bool {
+		return s.snapshot != nil || s.until != nil && s.durable != nil
+	})
+}
+
+// writeSome writes what was taken, as far as that needs no waiting. It returns
+// false when something is left for write.
+//
+// The first event leaves at once; while it is on its way others collect, and
+// leave together: coalescing comes from load alone, never from a timer.
+func (c *Client) writeSome(w *writer) bool {
+	c.fill(w)
+	if err := c.transport.WriteSome(&w.out); err != nil {
+		c.fail(err)
+		w.out.Reset()
+	}
+	if w.out.Size() > 0 {
 		return false
 	}
-	if queue != nil {
-		for _, r := range queue.refs {
+	w.sent()
+	return true
+}
+
+// write writes all that was taken and that writeSome has left.
+func (c *Client) write(w *writer) {
+	c.fill(w)
+	if w.out.Size() > 0 {
+		if err := c.transport.Write(&w.out); err != nil {
+			c.fail(err)
+		}
+	}
+	w.sent()
+}
+
+// fill collects what was taken, in this order: answers, which are there already,
+// queued events, and what subscriptions that are behind can be given.
+func (c *Client) fill(w *writer) {
+	if w.unclogged {
+		w.unclogged = false
+		c.unclogged()
+	}
+	if w.queue != nil {
+		for _, r := range w.queue.refs {
 			c.deliver(w, r.sub, r.event)
 		}
-		queue.free()
+		w.queue.free()
+		w.queue = nil
 	}
 	for _, sub := range w.todo {
 		c.lapse(sub)
@@ -66,14 +97,14 @@ func (c *Client) fill(w *writer) bool {
 		}
 	}
 	clear(w.todo)
-	return true
+	w.todo = w.todo[:0]
 }
 
-// take moves what waits for the client to its writer.
-func (c *Client) take(w *writer) (queue *refQueue, unclogged, more bool) {
+// take moves what waits for the client to its writer. It returns false, and the
+// client is to be woken again, when there is nothing.
+func (c *Client) take(w *writer) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	w.todo = w.todo[:0]
 	if c.heir != nil {
 		c.succeedLocked()
 	}
@@ -82,22 +113,22 @@ func (c *Client) take(w *writer) (queue *refQueue, unclogged, more bool) {
 			w.todo = append(w.todo, sub)
 		}
 	}
-	queue, c.queue = c.queue, nil
-	if c.closed || queue == nil && len(w.todo) == 0 && c.replies == nil {
+	if c.closed || c.queue == nil && len(w.todo) == 0 && c.replies == nil {
 		c.writing = false
 		c.changed.Broadcast()
-		return nil, false, false
+		return false
 	}
+	w.queue, c.queue = c.queue, nil
 	if c.replies != nil {
-		unclogged, c.clogged = c.clogged, false
+		w.unclogged, c.clogged = c.clogged, false
 		w.out.AppendOutput(c.replies)
 		c.replies.Reset()
 		outputs.Put(c.replies)
 		c.replies = nil
 		c.changed.Broadcast()
 	}
-	if queue != nil {
-		queue.keepActive()
+	if w.queue != nil {
+		w.queue.keepActive()
 	}
 	// Turn about, so that one subscription with much to catch up with does
 	// not keep the others of its client waiting.
@@ -107,7 +138,7 @@ func (c *Client) take(w *writer) (queue *refQueue, unclogged, more bool) {
 		slices.Reverse(w.todo[c.turn:])
 		slices.Reverse(w.todo)
 	}
-	return queue, unclogged, true
+	return true
 }
 
 // keepActive drops the events of subscriptions that have ended since.

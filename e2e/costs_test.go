@@ -39,9 +39,9 @@ func mallocs(f func()) float64 {
 	return float64(after.Mallocs - before.Mallocs)
 }
 
-// TestCosts guards what a publish and a delivery allocate, in all: counts, which
-// are the same on every machine. Raise a bound only for a reason that the commit
-// gives.
+// TestCosts guards what a publish and a delivery allocate, in all, and how many
+// system calls a delivery takes under load: counts, which are much the same on
+// every machine. Raise a bound only for a reason that the commit gives.
 func TestCosts(t *testing.T) {
 	if racing {
 		t.Skip("the race detector allocates; scripts/test.sh runs this without it")
@@ -79,9 +79,15 @@ func TestCosts(t *testing.T) {
 		poll(t, "delivered", func() bool { return stats.Delivered.Load()-from == clients*events })
 	}
 	deliver()
+	writes := n.server.Wire().Writes.Load()
 	each := (mallocs(deliver)/events - alone) / clients
+	calls := float64(n.server.Wire().Writes.Load()-writes) / (clients * events)
 	t.Logf("%.3f allocations a delivery more", each)
 	if each > 0.1 {
 		t.Errorf("%.3f allocations a delivery", each)
+	}
+	t.Logf("%.3f system calls a delivery", calls)
+	if calls > 0.05 {
+		t.Errorf("%.3f system calls a delivery", calls)
 	}
 }

@@ -54,7 +54,7 @@ func TestManyFramesInOneWrite(t *testing.T) {
 
 	// Idle again, each client has the goroutine that reads it and none to write.
 	for reading, writing := 0, 1; reading != clients+1 || writing != 0; {
-		reading, writing = running("native.(*Session).Run("), running("bridge.(*Client).write(")
+		reading, writing = running("native.(*Session).Run("), running("bridge.(*crew).")
 		if time.Now().After(deadline) {
 			t.Fatalf("%d goroutines read and %d write for %d idle clients", reading, writing, clients+1)
 		}

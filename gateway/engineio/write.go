@@ -77,12 +77,57 @@ func (s *Session) Write(out *bridge.Output) error {
 		waiting.AppendOutput(out) // a copy costs less than a second system call
 		out = waiting
 	}
-	err := s.writeLocked(out)
+	err := s.writeLocked(out, (*websock.Conn).Write)
 	recycle(waiting)
+	s.writtenLocked()
+	return err
+}
+
+// WriteSome implements [bridge.Transport]: it is Write as far as nobody has to
+// wait. What the kernel takes a part of is the session's from then on.
+func (s *Session) WriteSome(out *bridge.Output) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return ErrClosed
+	case s.waiters > 0:
+		return nil // not before them
+	case s.conn == nil && s.roomLocked(out.Size()) == nil:
+		s.queueLocked(out)
+		out.Reset()
+		return nil
+	case s.conn == nil, s.writing, s.pending != nil, s.pongDue:
+		return nil // nor in the middle of something
+	}
+	s.writing = true
+	size := out.Size()
+	err := s.writeLocked(out, (*websock.Conn).WriteSome)
+	if err == nil && 0 < out.Size() && out.Size() < size {
+		s.adoptLocked(out)
+		go s.flush() // awaited by leave
+		return nil
+	}
+	s.writtenLocked()
+	return err
+}
+
+// adoptLocked takes what is left of an output, as the first of what waits.
+func (s *Session) adoptLocked(out *bridge.Output) {
+	rest := outputs.Get().(*bridge.Output)
+	*rest, *out = *out, *rest
+	if s.pending != nil {
+		rest.AppendOutput(s.pending)
+		recycle(s.pending)
+	}
+	s.pending = rest
+}
+
+// writtenLocked ends a turn of writing.
+func (s *Session) writtenLocked() {
 	s.writing = false
 	s.changed.Broadcast()
 	s.wakeLocked()
-	return err
 }
 
 // awaitTurnLocked waits until n bytes may be written to the WebSocket, or
@@ -192,7 +237,7 @@ func (s *Session) flush() {
 		if out == nil {
 			break
 		}
-		_ = s.writeLocked(out) // it has ended the session
+		_ = s.writeLocked(out, (*websock.Conn).Write) // it has ended the session
 		recycle(out)
 	}
 	s.writing = false
@@ -219,10 +264,10 @@ func (s *Session) takeLocked() *bridge.Output {
 
 // writeLocked writes to the WebSocket, without the lock. The caller has the
 // turn.
-func (s *Session) writeLocked(out *bridge.Output) error {
+func (s *Session) writeLocked(out *bridge.Output, write func(*websock.Conn, *bridge.Output) error) error {
 	conn := s.conn
 	s.mu.Unlock()
-	err := conn.Write(out)
+	err := write(conn, out)
 	s.mu.Lock()
 	if err != nil {
 		s.broken = true

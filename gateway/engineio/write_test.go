@@ -18,6 +18,7 @@ import (
 	"github.com/jetway-io/jetway/bridge"
 	"github.com/jetway-io/jetway/gateway/engineio"
 	"github.com/jetway-io/jetway/gateway/websock"
+	"github.com/jetway-io/jetway/internal/rawws"
 )
 
 // group is an output of a header and its attachments.
@@ -49,6 +50,80 @@ func TestWriteOrder(t *testing.T) {
 			if f := c.next(); f != want {
 				t.Errorf("%v, want %v", f, want)
 			}
+		}
+	})
+}
+
+// WriteSome never waits, and keeps its place among the others: what the kernel
+// takes a part of, the session writes on; after it comes what was sent meanwhile.
+func TestWriteSome(t *testing.T) {
+	o := opener{opened: make(chan *engineio.Session, 1)}
+	_, address := tcpSite(t, engineio.Options{Handler: o})
+	nc := dialTCP(t, address)
+	session := <-o.opened
+	packets := 0
+	packet := func() string {
+		packets++
+		return fmt.Sprintf("4%d %s", packets, long(60_000))
+	}
+	var out *bridge.Output
+	for full := false; !full; { // nobody reads
+		out = group(packet())
+		if err := session.WriteSome(out); err != nil {
+			t.Fatal(err)
+		}
+		full = out.Size() > 0 // the session is writing what the one before has left
+	}
+	if err := session.Send([]byte(packet()[1:]), false); err != nil {
+		t.Fatal(err)
+	}
+	// The one that was not taken comes last.
+	packets++
+	wrote := make(chan error, 1)
+	go func() { wrote <- session.Write(out) }()
+	c := rawws.New(nc)
+	for i := 1; i <= packets; i++ {
+		want := i
+		switch i {
+		case packets - 2:
+			continue // the one that waits
+		case packets:
+			want = packets - 2
+		}
+		f, err := c.Next()
+		if err != nil || string(f.Payload) != fmt.Sprintf("4%d %s", want, long(60_000)) {
+			t.Fatalf("packet %d of %d: %.10q, %v", i, packets, f.Payload, err)
+		}
+	}
+	if err := <-wrote; err != nil {
+		t.Error(err)
+	}
+	last := group("4last")
+	if err := session.WriteSome(last); err != nil || last.Size() > 0 {
+		t.Errorf("%v, %d bytes are left", err, last.Size())
+	}
+	if f, err := c.Next(); string(f.Payload) != "4last" {
+		t.Errorf("%q, %v", f.Payload, err)
+	}
+}
+
+// On polling WriteSome takes all for which there is room, and else nothing.
+func TestWriteSomePolling(t *testing.T) {
+	bubble(t, new(recorder), engineio.Options{MaxBufferedBytes: 10}, func(t *testing.T, s *site) {
+		sid := s.open()
+		session := s.rec.last()
+		first, second := group("4first"), group("4second")
+		if err := errors.Join(session.WriteSome(first), session.WriteSome(second)); err != nil || first.Size() > 0 || second.Size() != len("xx4second") {
+			t.Errorf("%v, %d and %d bytes are left", err, first.Size(), second.Size())
+		}
+		s.poll(sid).is(t, 200, "4first")
+		if err := session.WriteSome(second); err != nil || second.Size() > 0 {
+			t.Errorf("%v, %d bytes are left", err, second.Size())
+		}
+		s.poll(sid).is(t, 200, "4second")
+		session.Close()
+		if err := session.WriteSome(group("4x")); !errors.Is(err, engineio.ErrClosed) {
+			t.Errorf("%v", err)
 		}
 	})
 }

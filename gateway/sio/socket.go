@@ -108,6 +108,12 @@ func (h *Handler) newSocket(c *socketio.Conn, namespace string, id *auth.Identit
 	return s
 }
 
+// WriteSome implements [bridge.Transport].
+func (s *Socket) WriteSome(out *bridge.Output) error {
+	s.encoder.finish(out)
+	return s.conn.Session().WriteSome(out)
+}
+
 // Write implements [bridge.Transport].
 func (s *Socket) Write(out *bridge.Output) error {
 	s.encoder.finish(out)

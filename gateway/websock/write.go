@@ -55,7 +55,8 @@ func (c *Conn) writeAll(v *vector) error {
 }
 
 // writeVector writes with writev(2). A deadline that passes after a part was
-// written is no failure but a slow client, and starts anew.
+// written is no failure but a slow client, and starts anew. None is left behind:
+// WriteSome would fail once it has passed.
 func (c *Conn) writeVector(v *vector) error {
 	v.rest = v.all
 	for {
@@ -63,7 +64,10 @@ func (c *Conn) writeVector(v *vector) error {
 		n, err := v.rest.WriteTo(c.nc)
 		c.stats.Writes.Add(1)
 		c.stats.Bytes.Add(uint64(n))
-		if err == nil || n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		switch {
+		case err == nil:
+			return c.nc.SetWriteDeadline(time.Time{})
+		case n == 0 || !errors.Is(err, os.ErrDeadlineExceeded):
 			return err
 		}
 	}
