@@ -124,6 +124,8 @@
 //	bridge.(*history).spread        to each who wants it
 //	bridge.(*history).stepNarrow    or a small read for one of few
 //	jetstream.(*Broker).Read        both ask the stream
+//	jetstream.(*sweep).pull         the scan in order, through one consumer
+//	jetstream.(*Broker).getBatch    the others, and where there can be none
 //	bridge.(*historyReader).put     what it brings
 //	bridge.(*historyReader).settle  wakes the writer
 //	bridge.(*Client).takeHistory    which writes it, and is advanced again

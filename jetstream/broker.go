@@ -317,6 +317,9 @@ func (b *Broker) shutdown(ctx context.Context) error {
 	if b.nc != nil && b.nc.IsConnected() {
 		b.markAll(ctx)
 	}
+	for _, s := range b.streams {
+		s.sweep.close()
+	}
 	b.end()
 	b.asks.close()
 	errs := []error{wait(ctx, &b.wg), wait(ctx, &b.mover)}

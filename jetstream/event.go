@@ -109,6 +109,15 @@ func gotten(s *bridge.Stream, m *nats.Msg) *bridge.Event {
 	return &bridge.Event{Subject: last(m.Header, "Nats-Subject"), Stream: s, Seq: seq, Time: t, Head: fields(m.Header), Data: m.Data}
 }
 
+// delivered makes an event of a message that a consumer brings.
+func delivered(s *bridge.Stream, m *nats.Msg, at meta) *bridge.Event {
+	e := &bridge.Event{Subject: m.Subject, Stream: s, Seq: at.seq, Time: time.Unix(0, at.nanos), Data: m.Data}
+	if m.Header != nil {
+		e.Head = fields(m.Header)
+	}
+	return e
+}
+
 // status returns the status of a control message: 0 for an ordinary one.
 func status(m *nats.Msg) int {
 	if len(m.Data) != 0 || m.Header == nil {

@@ -38,6 +38,7 @@ type stream struct {
 	slot      int
 	cfg       plan
 	committer *committer // set before the broker is handed out
+	sweep     sweep
 
 	cur     atomic.Pointer[incarnation]
 	missing atomic.Bool   // the last look did not find it
@@ -60,7 +61,9 @@ const (
 )
 
 func newStream(b *Broker, slot int, cfg plan) *stream {
-	return &stream{b: b, slot: slot, cfg: cfg, lock: make(chan empty, 1), tails: map[chan poke]empty{}}
+	s := &stream{b: b, slot: slot, cfg: cfg, lock: make(chan empty, 1), tails: map[chan poke]empty{}}
+	s.sweep.b, s.sweep.s = b, s
+	return s
 }
 
 func (s *stream) current() *incarnation { return s.cur.Load() }

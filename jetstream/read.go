@@ -139,7 +139,8 @@ func (s *stream) getFault(ctx context.Context, m *nats.Msg) error {
 		Hint: "try again; if it stays so, it lacks allow_direct", Retry: time.Second}
 }
 
-// Read implements [bridge.Broker]. A read is one request, of at most about 4 MiB.
+// Read implements [bridge.Broker]. A read is one request, of at most about 4 MiB:
+// with a filter a direct get, without one a step of the stream's sweep.
 func (b *Broker) Read(ctx context.Context, r bridge.ReadRequest) (bridge.Batch, error) {
 	s := b.streams[r.Slot]
 	inc := s.current()
@@ -152,20 +153,23 @@ func (b *Broker) Read(ctx context.Context, r bridge.ReadRequest) (bridge.Batch, 
 	if r.Filter != "" {
 		return b.readFiltered(ctx, s, req)
 	}
-	f, err := b.getBatch(ctx, s, req)
-	if err != nil {
-		return bridge.Batch{}, err
+	list := s.sweep.read(ctx, inc, req)
+	if len(list) == 0 {
+		f, err := b.getBatch(ctx, s, req)
+		if err != nil {
+			return bridge.Batch{}, err
+		}
+		if len(f.msgs) == 0 {
+			return b.readNothing(ctx, s, req)
+		}
+		list = events(inc.stream, f.msgs)
+		if len(list) != len(f.msgs) {
+			return bridge.Batch{}, fmt.Errorf("read %s: an answer without a sequence", s.cfg.Name)
+		}
+		s.sweep.passed(list[len(list)-1].Seq + 1)
 	}
-	if len(f.msgs) == 0 {
-		return b.readNothing(ctx, s, req)
-	}
-	batch := bridge.Batch{Stream: inc.stream, Events: events(inc.stream, f.msgs)}
-	if len(batch.Events) != len(f.msgs) {
-		return bridge.Batch{}, fmt.Errorf("read %s: an answer without a sequence", s.cfg.Name)
-	}
-	batch.Next = batch.Events[len(batch.Events)-1].Seq + 1
-	batch.Lost, err = s.lostIn(ctx, inc, from, batch.Events)
-	return batch, err
+	lost, err := s.lostIn(ctx, inc, from, list)
+	return bridge.Batch{Stream: inc.stream, Events: list, Next: list[len(list)-1].Seq + 1, Lost: lost}, err
 }
 
 // readNothing finds out what it means that nothing was found: the end of the

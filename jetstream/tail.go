@@ -297,11 +297,7 @@ func (l *tailLife) receive(m *nats.Msg) {
 	}
 	l.dseq, l.last = at.dseq, at.seq
 	t.next = at.seq + 1
-	e := &bridge.Event{Subject: m.Subject, Stream: t.inc.stream, Seq: at.seq, Time: time.Unix(0, at.nanos), Data: m.Data}
-	if m.Header != nil {
-		e.Head = fields(m.Header)
-	}
-	t.to.Append(e)
+	t.to.Append(delivered(t.inc.stream, m, at))
 	if at.pending == 0 {
 		l.reach(t.inc, at.seq)
 	}
