@@ -18,6 +18,8 @@ const (
 	maxFlight     = 8 << 20 // bytes of a flight, as far as it has several messages
 	maxPlain      = 64      // plain publishes beside a batch: each is a sync of its own
 	scanLimit     = 4 * maxBatch
+	gatherPart    = 8       // of the time of a batch, what is waited before the next
+	gatherMost    = time.Millisecond
 	batchRest     = 30 * time.Second // without batches, after one that was not answered
 	windowFlights = 8                // flights on their way without group commit
 	windowFlight  = 512              // messages of such a flight; nats-server queues 10,000 per stream
@@ -303,6 +305,25 @@ func (c *committer) flyFree() bool {
 	return true
 }
 
+// gather lets those who were just answered publish again, so that it leaves with
+// the next batch and not with the one after that: else they would divide into
+// two halves that wait for each other, with twice the batches (what
+// commit_delay of PostgreSQL is for). took is how long the last flight was.
+func (c *committer) gather(took time.Duration) {
+	c.mu.Lock()
+	full := len(c.queue) >= maxBatch
+	c.mu.Unlock()
+	if full {
+		return
+	}
+	timer := time.NewTimer(min(took/gatherPart, gatherMost))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-c.b.life.Done():
+	}
+}
+
 // load is what a flight carries.
 type load struct {
 	plain, batch []*item
@@ -328,6 +349,7 @@ func (c *committer) flyGroup() bool {
 	f.send(l.plain)
 	if len(l.batch) > 0 {
 		c.commit(l.batch)
+		c.gather(time.Since(f.sent))
 	}
 	<-f.done
 	c.judge(f)
