@@ -18,7 +18,7 @@ const (
 	maxFlight     = 8 << 20 // bytes of a flight, as far as it has several messages
 	maxPlain      = 64      // plain publishes beside a batch: each is a sync of its own
 	scanLimit     = 4 * maxBatch
-	gatherPart    = 8       // of the time of a batch, what is waited before the next
+	gatherPart    = 8 // of the time of a batch, what is waited before the next
 	gatherMost    = time.Millisecond
 	batchRest     = 30 * time.Second // without batches, after one that was not answered
 	windowFlights = 8                // flights on their way without group commit
