@@ -137,7 +137,7 @@ func TestW12Users(t *testing.T) {
 	now := time.Now()
 	all := bridge.Permissions{Pub: []string{">"}, Sub: []string{">"}}
 	policy := &scripted{users: map[string]*auth.Identity{
-		"ann": {User: "ann", Permissions: all}, "again": {User: "ann", Permissions: all, Expires: now.Add(time.Hour)}, "bob": {User: "bob", Permissions: all},
+		"ann": {User: "ann", Permissions: &all}, "again": {User: "ann", Permissions: &all, Expires: now.Add(time.Hour)}, "bob": {User: "bob", Permissions: &all},
 	}}
 	o := stockOptions(policy)
 	o.MaxPerUser, o.AdminListen = 3, "127.0.0.1:0"
@@ -850,7 +850,7 @@ func skipLive(t *testing.T, c *websocket.Conn) string {
 // publishes, and a user has all its connections together.
 func TestPublishLimits(t *testing.T) {
 	all := bridge.Permissions{Pub: []string{">"}, Sub: []string{">"}, Req: []string{">"}}
-	policy := &scripted{users: map[string]*auth.Identity{"ann": {User: "ann", Permissions: all}}}
+	policy := &scripted{users: map[string]*auth.Identity{"ann": {User: "ann", Permissions: &all}}}
 	for limit, edit := range map[string]func(*gateway.Options){
 		"publish_rate":       func(o *gateway.Options) { o.PublishRate = 2. / 3600 },
 		"publish_bytes":      func(o *gateway.Options) { o.PublishBytes, o.MaxMessageBytes = 1, 1024 },

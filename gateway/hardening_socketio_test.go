@@ -176,9 +176,9 @@ func TestA09SocketIO(t *testing.T) {
 	now := time.Now()
 	all := bridge.Permissions{Pub: []string{">"}, Sub: []string{">"}}
 	s, _ := serve(t, stockOptions(&scripted{users: map[string]*auth.Identity{
-		"short": {User: "ann", Permissions: all, Expires: now.Add(1500 * time.Millisecond)},
-		"long":  {User: "ann", Permissions: bridge.Permissions{Sub: []string{"events.users.ann.>"}, Pub: []string{">"}}, Expires: now.Add(time.Hour)},
-		"bob":   {User: "bob", Permissions: all},
+		"short": {User: "ann", Permissions: &all, Expires: now.Add(1500 * time.Millisecond)},
+		"long":  {User: "ann", Permissions: &bridge.Permissions{Sub: []string{"events.users.ann.>"}, Pub: []string{">"}}, Expires: now.Add(time.Hour)},
+		"bob":   {User: "bob", Permissions: &all},
 	}}))
 	short := dialStock(t, s, nil)
 	short.send(`40{"token":"short"}`)

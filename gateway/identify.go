@@ -79,6 +79,9 @@ func (s *Server) judge(ctx context.Context, who auth.Authenticator, c auth.Crede
 	}
 	known := *id // the Authenticator may give the same one to others
 	known.Shown = shown
+	if known.Permissions == nil {
+		known.Permissions = new(bridge.Permissions)
+	}
 	return &known, nil
 }
 

@@ -43,13 +43,13 @@ func newTrial(t *testing.T) *trial {
 	may := *everything
 	now := time.Now()
 	d := &deliberate{asked: make(chan struct{}), release: make(chan struct{}), scripted: scripted{users: map[string]*auth.Identity{
-		"slow":     {User: "ann", Permissions: may},
-		"slow old": {User: "ann", Permissions: may, Issued: now.Add(-time.Hour)},
-		"slow new": {User: "ann", Permissions: may, Issued: now.Add(time.Hour)},
-		"slow bob": {User: "bob", Permissions: may},
-		"new":      {User: "ann", Permissions: may, Issued: now.Add(time.Hour)},
-		"bob":      {User: "bob", Permissions: may},
-		"witness":  {User: "ann", Permissions: may, Issued: now.Add(-2 * time.Hour)},
+		"slow":     {User: "ann", Permissions: &may},
+		"slow old": {User: "ann", Permissions: &may, Issued: now.Add(-time.Hour)},
+		"slow new": {User: "ann", Permissions: &may, Issued: now.Add(time.Hour)},
+		"slow bob": {User: "bob", Permissions: &may},
+		"new":      {User: "ann", Permissions: &may, Issued: now.Add(time.Hour)},
+		"bob":      {User: "bob", Permissions: &may},
+		"witness":  {User: "ann", Permissions: &may, Issued: now.Add(-2 * time.Hour)},
 	}}}
 	o := stockOptions(d)
 	o.AdminListen = "127.0.0.1:0"

@@ -38,10 +38,10 @@ type Credentials struct {
 // Identity is who a client is until it expires. Static.
 type Identity struct {
 	User        string
-	Anonymous   bool // it has no token
-	Permissions bridge.Permissions
-	Expires     time.Time // zero is never
-	Issued      time.Time // of the token, for revocations; zero if it does not say
+	Anonymous   bool                // it has no token
+	Permissions *bridge.Permissions // shared, so that each client need not have its own; nil: nothing is allowed
+	Expires     time.Time           // zero is never
+	Issued      time.Time           // of the token, for revocations; zero if it does not say
 
 	// Shown is when the client showed its token, or came without one. It is not
 	// for the Authenticator to set, but for who asks it.

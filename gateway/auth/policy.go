@@ -81,7 +81,7 @@ func (p *Policy) Renew(id *Identity) *Identity {
 	case id.Anonymous && p.Anonymous == nil:
 		return nil
 	case id.Anonymous:
-		next.Permissions = *p.Anonymous
+		next.Permissions = p.Anonymous
 	case id.Of != nil:
 		next.Permissions = p.permissions(id.Of)
 	}
@@ -90,14 +90,14 @@ func (p *Policy) Renew(id *Identity) *Identity {
 
 // permissions are those of somebody's roles and own grants. The configuration
 // is checked for what roles reach, but not what tokens and callouts grant.
-func (p *Policy) permissions(who *token.Identity) bridge.Permissions {
+func (p *Policy) permissions(who *token.Identity) *bridge.Permissions {
 	all := who.Permissions(p.Roles, func(template string, err error) {
 		p.logger().Debug("a filter does not apply", "filter", template, "user", who.User, "error", err)
 	})
-	if len(p.Never) == 0 {
-		return all
+	if len(p.Never) > 0 {
+		all = all.Union(bridge.Permissions{Deny: bridge.Denied{Pub: p.Never, Sub: p.Never, Work: p.Never, Req: p.Never}})
 	}
-	return all.Union(bridge.Permissions{Deny: bridge.Denied{Pub: p.Never, Sub: p.Never, Work: p.Never, Req: p.Never}})
+	return &all
 }
 
 func (p *Policy) anonymous() (*Identity, error) {
@@ -108,7 +108,7 @@ func (p *Policy) anonymous() (*Identity, error) {
 		}
 		return nil, Refuse(NoToken, "a token is needed", hint)
 	}
-	return &Identity{User: Anonymous, Anonymous: true, Permissions: *p.Anonymous, by: p}, nil
+	return &Identity{User: Anonymous, Anonymous: true, Permissions: p.Anonymous, by: p}, nil
 }
 
 func (p *Policy) logger() *slog.Logger {

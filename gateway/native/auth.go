@@ -64,7 +64,7 @@ func (s *Session) become(f *Frame, id *auth.Identity) error {
 	if err != nil {
 		return err
 	}
-	if err := s.client.Become(id.User, &id.Permissions); err != nil {
+	if err := s.client.Become(id.User, id.Permissions); err != nil {
 		user.Leave()
 		return err
 	}
@@ -135,7 +135,7 @@ func (s *Session) known(id *auth.Identity) error {
 		s.note(id)
 	}
 	s.who = id
-	s.client.SetPermissions(&id.Permissions)
+	s.client.SetPermissions(id.Permissions)
 	s.expireAt(id.Expires)
 	return nil
 }
@@ -210,7 +210,7 @@ func (s *Session) Renew(renew func(*auth.Identity) *auth.Identity) {
 	s.permitting.Lock()
 	defer s.permitting.Unlock()
 	if next := s.renewed(renew); next != nil {
-		s.client.SetPermissions(&next.Permissions)
+		s.client.SetPermissions(next.Permissions)
 	}
 }
 

@@ -24,7 +24,7 @@ func expiring(t *testing.T, test func(t *testing.T, s *expirySite)) {
 		for _, token := range []string{"ann 40s", "ann 10m", "ann 20m", "bob 20m"} {
 			s.users[token] = e.identity(token)
 		}
-		s.users["ann"] = &auth.Identity{User: "ann", Permissions: anything}
+		s.users["ann"] = &auth.Identity{User: "ann", Permissions: &anything}
 		test(t, e)
 	})
 }
@@ -40,7 +40,7 @@ func (s *expirySite) identity(token string) *auth.Identity {
 	if err != nil {
 		panic(err)
 	}
-	return &auth.Identity{User: user, Permissions: anything, Expires: s.begun.Add(d)}
+	return &auth.Identity{User: user, Permissions: &anything, Expires: s.begun.Add(d)}
 }
 
 // warned waits for the next warning.

@@ -54,7 +54,7 @@ func TestW05UnfinishedMessage(t *testing.T) {
 	for name, drip := range map[string]rawws.Frame{"pongs": rawws.Pong(""), "empty parts": rawws.Continue(""), "bytes": rawws.Continue(" ")} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, s *site) {
-				c := s.raw(&auth.Identity{User: "ann", Permissions: anything})
+				c := s.raw(&auth.Identity{User: "ann", Permissions: &anything})
 				begun := time.Now()
 				if err := c.Send(rawws.Begin(rawws.OpText, `{"ping":1`)); err != nil {
 					t.Fatal(err)
@@ -80,7 +80,7 @@ func TestW05UnfinishedMessage(t *testing.T) {
 func TestJ05BadMessages(t *testing.T) {
 	for _, bad := range []rawws.Frame{rawws.Text(""), rawws.Binary("{}"), rawws.Text("\x00")} {
 		inBubble(t, func(t *testing.T, s *site) {
-			c := s.raw(&auth.Identity{User: "ann", Permissions: anything})
+			c := s.raw(&auth.Identity{User: "ann", Permissions: &anything})
 			s.sessions.Go(func() {
 				for range 10 {
 					_ = c.Send(bad) // what comes of it is told
@@ -97,7 +97,7 @@ func TestJ05BadMessages(t *testing.T) {
 func TestW17HalfClosed(t *testing.T) {
 	for _, begun := range []string{"", "\x81", "\x81\x85\x00\x00\x00\x00{"} {
 		inBubble(t, func(t *testing.T, s *site) {
-			c := s.raw(&auth.Identity{User: "ann", Permissions: anything})
+			c := s.raw(&auth.Identity{User: "ann", Permissions: &anything})
 			start := time.Now()
 			if _, err := c.Write([]byte(begun)); err != nil {
 				t.Fatal(err)

@@ -13,14 +13,14 @@ import (
 func TestRulesChangeDuringAuth(t *testing.T) {
 	may := bridge.Permissions{Pub: []string{"events.>"}, Sub: []string{"events.>"}}
 	for name, who := range map[string]*auth.Identity{
-		"nobody": nil, "anonymous": {User: "anonymous", Anonymous: true, Permissions: may}, "refresh": {User: "ann", Permissions: may},
+		"nobody": nil, "anonymous": {User: "anonymous", Anonymous: true, Permissions: &may}, "refresh": {User: "ann", Permissions: &may},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
-			s.users["token"] = &auth.Identity{User: "ann", Permissions: may}
+			s.users["token"] = &auth.Identity{User: "ann", Permissions: &may}
 			s.opts.Current = func(id *auth.Identity) *auth.Identity {
 				now := *id
-				now.Permissions = bridge.Permissions{Sub: []string{"events.>"}}
+				now.Permissions = &bridge.Permissions{Sub: []string{"events.>"}}
 				return &now
 			}
 			c := s.connect(who)

@@ -98,7 +98,7 @@ func New(conn *websock.Conn, opts *Options, h Handshake) *Session {
 	var perms *bridge.Permissions
 	s.id = h.Identity
 	if s.who = h.Identity; s.who != nil {
-		user, perms = s.who.User, &s.who.Permissions
+		user, perms = s.who.User, s.who.Permissions
 	}
 	s.client = opts.Bridge.Connect(bridge.ClientOptions{
 		User:             user,

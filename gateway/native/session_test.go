@@ -197,7 +197,7 @@ func TestA08Early(t *testing.T) {
 	for _, frame := range []string{`{"pub":"events.a","data":1}`, `{"sub":"events.>"}`, `{"work":"jobs.a"}`, `{"req":"svc"}`, `{"off":"s1"}`, `nonsense`, `{}`,
 		`{"auth":1}`, `{"auth":"bad"}`, `{"auth":""}`, `{"auth":"ann","sub":"events.>"}`, long} {
 		inBubble(t, func(t *testing.T, s *site) {
-			s.users["ann"] = &auth.Identity{User: "ann", Permissions: anything}
+			s.users["ann"] = &auth.Identity{User: "ann", Permissions: &anything}
 			c := s.connect(nil)
 			if err := c.Send(frame); err != nil {
 				t.Fatal(err)
@@ -218,7 +218,7 @@ func TestA08Early(t *testing.T) {
 func TestAuthFrame(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *site) {
 		expires := time.Now().Add(time.Hour)
-		s.users["ann"] = &auth.Identity{User: "ann", Permissions: bridge.Permissions{Pub: []string{"events.a"}}, Expires: expires}
+		s.users["ann"] = &auth.Identity{User: "ann", Permissions: &bridge.Permissions{Pub: []string{"events.a"}}, Expires: expires}
 		c := s.connect(nil)
 		if c.User() != "" {
 			t.Errorf("hi says %q", c.User())
@@ -243,7 +243,7 @@ func TestA09(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *site) {
 		begun := time.Now()
 		identity := func(user string, ttl time.Duration, p bridge.Permissions) *auth.Identity {
-			return &auth.Identity{User: user, Permissions: p, Expires: begun.Add(ttl)}
+			return &auth.Identity{User: user, Permissions: &p, Expires: begun.Add(ttl)}
 		}
 		s.users["next"] = identity("ann", 90*time.Second, bridge.Permissions{Sub: []string{"events.b"}})
 		c := s.connect(identity("ann", time.Minute, anything))
@@ -272,8 +272,8 @@ func TestA09(t *testing.T) {
 		}
 	})
 	inBubble(t, func(t *testing.T, s *site) {
-		s.users["bob"] = &auth.Identity{User: "bob", Permissions: anything}
-		c := s.connect(&auth.Identity{User: "ann", Permissions: anything})
+		s.users["bob"] = &auth.Identity{User: "bob", Permissions: &anything}
+		c := s.connect(&auth.Identity{User: "ann", Permissions: &anything})
 		if err := c.Send(`{"auth":"bob"}`); err != nil {
 			t.Fatal(err)
 		}
@@ -287,8 +287,8 @@ func TestA09(t *testing.T) {
 // A client without a token may say who it is, as long as it is nobody's yet.
 func TestAnonymousBecomes(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *site) {
-		s.users["ann"] = &auth.Identity{User: "ann", Permissions: anything}
-		nobody := &auth.Identity{User: auth.Anonymous, Anonymous: true, Permissions: bridge.Permissions{Sub: []string{"events.public"}}}
+		s.users["ann"] = &auth.Identity{User: "ann", Permissions: &anything}
+		nobody := &auth.Identity{User: auth.Anonymous, Anonymous: true, Permissions: &bridge.Permissions{Sub: []string{"events.public"}}}
 		c := s.connect(nobody)
 		if got := ask(t, c, `{"auth":"bad"}`); !strings.Contains(got, `"code":"unauthenticated"`) {
 			t.Errorf("got %s", got)

@@ -29,7 +29,7 @@ func (s *issuer) identify(_ context.Context, _ *socketio.Conn, _, token string) 
 	if user == "" {
 		return nil, auth.Refuse(auth.NoToken, "a token is needed", "send one")
 	}
-	id := &auth.Identity{User: user, Permissions: everything}
+	id := &auth.Identity{User: user, Permissions: &everything}
 	if ends {
 		d, err := time.ParseDuration(ttl)
 		if err != nil {

@@ -41,7 +41,7 @@ func TestGoneWhileJoining(t *testing.T) {
 		o.Identify = func(_ context.Context, c *socketio.Conn, _, _ string) (*auth.Identity, error) {
 			c.Close()
 			close(left)
-			return &auth.Identity{User: "ann", Permissions: everything}, nil
+			return &auth.Identity{User: "ann", Permissions: &everything}, nil
 		}
 	})
 	p := g.dial(t)

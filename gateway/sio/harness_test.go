@@ -54,7 +54,7 @@ var everything = bridge.Permissions{Pub: []string{">"}, Sub: []string{">"}, Work
 // everybodyIs lets everybody in as one user, who may do everything.
 func everybodyIs(user string) func(context.Context, *socketio.Conn, string, string) (*auth.Identity, error) {
 	return func(context.Context, *socketio.Conn, string, string) (*auth.Identity, error) {
-		return &auth.Identity{User: user, Permissions: everything}, nil
+		return &auth.Identity{User: user, Permissions: &everything}, nil
 	}
 }
 

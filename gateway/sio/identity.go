@@ -90,7 +90,7 @@ func (s *Socket) permit(id *auth.Identity) error {
 	s.mu.Lock()
 	s.id = id
 	s.mu.Unlock()
-	s.client.SetPermissions(&id.Permissions)
+	s.client.SetPermissions(id.Permissions)
 	s.permitting.Unlock()
 	s.renewCurrent()
 	for _, filter := range gone {
@@ -176,7 +176,7 @@ func (s *Socket) renew(renew func(*auth.Identity) *auth.Identity) {
 		s.conn.Close()
 		return
 	}
-	s.client.SetPermissions(&next.Permissions)
+	s.client.SetPermissions(next.Permissions)
 	s.mu.Lock()
 	filters := s.filters
 	s.mu.Unlock()

@@ -17,11 +17,11 @@ import (
 func TestRulesChangeDuringConnect(t *testing.T) {
 	g := startRig(t, newBroker(t), func(o *sio.Options) {
 		o.Identify = func(context.Context, *socketio.Conn, string, string) (*auth.Identity, error) {
-			return &auth.Identity{User: "ann", Permissions: everything}, nil
+			return &auth.Identity{User: "ann", Permissions: &everything}, nil
 		}
 		o.Current = func(id *auth.Identity) *auth.Identity {
 			now := *id
-			now.Permissions = bridge.Permissions{Sub: []string{"events.>"}}
+			now.Permissions = &bridge.Permissions{Sub: []string{"events.>"}}
 			return &now
 		}
 	})
@@ -48,7 +48,7 @@ func TestEmptyToken(t *testing.T) {
 			if token == "" {
 				return &auth.Identity{User: "anonymous", Anonymous: true}, nil
 			}
-			return &auth.Identity{User: token, Permissions: everything}, nil
+			return &auth.Identity{User: token, Permissions: &everything}, nil
 		}
 	})
 	p := g.dial(t)

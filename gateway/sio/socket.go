@@ -93,7 +93,7 @@ func (h *Handler) newSocket(c *socketio.Conn, namespace string, id *auth.Identit
 	s.encoder = newEncoder(s)
 	s.client = h.opts.Bridge.Connect(bridge.ClientOptions{
 		User:             id.User,
-		Permissions:      &id.Permissions,
+		Permissions:      id.Permissions,
 		Encoder:          s.encoder,
 		Transport:        s,
 		MaxSubscriptions: most,
