@@ -3,6 +3,7 @@ package bridge
 import (
 	"runtime"
 	"sync"
+	"time"
 )
 
 // crew writes what waits for the clients of a gateway: as many goroutines as
@@ -13,8 +14,10 @@ import (
 // A goroutine for each client would be simpler. But with a thousand of them
 // ready to run, all that an event has to pass before (its publisher's reader,
 // NATS, the tail, the hub) waits behind them at each step: events come one by
-// one, and each costs a thousand system calls. Here everything else goes first,
-// and what has come meanwhile leaves together.
+// one, and each costs a thousand system calls. Here everything else may go first,
+// and what has come meanwhile leaves together. But a member that was kept waiting
+// works for as long before it waits again: else, on a busy gateway, it would
+// come last for ever ([runtime.Gosched] queues it behind all other goroutines).
 type crew struct {
 	most int // members at a time
 	done sync.WaitGroup
@@ -61,6 +64,8 @@ func (k *crew) next() *Client {
 // run is one member of the crew.
 func (k *crew) run() {
 	w := writers.Get().(*writer)
+	var waited time.Duration
+	begun := time.Now()
 	for c := k.next(); c != nil; c = k.next() {
 		switch {
 		case !c.take(w): // nothing is left to write
@@ -70,7 +75,11 @@ func (k *crew) run() {
 		default:
 			k.add(c)
 		}
-		runtime.Gosched() // everything else goes first, see above
+		if now := time.Now(); now.Sub(begun) >= waited {
+			runtime.Gosched()
+			begun = time.Now()
+			waited = begun.Sub(now)
+		}
 	}
 	w.recycle()
 }

@@ -9,6 +9,11 @@ import (
 // call costs as much as encoding some twenty small events.
 const corkBytes = 64 << 10
 
+// turnSteps is how many steps of catching up a turn has: more than it takes to
+// collect corkBytes, unless what a client wants is rare. Looking for that must
+// not keep others waiting.
+const turnSteps = 16
+
 // writer is the memory of who writes for a client: a member of the crew, or a
 // goroutine aside.
 type writer struct {
@@ -91,9 +96,11 @@ func (c *Client) fill(w *writer) {
 		w.queue.free()
 		w.queue = nil
 	}
+	steps := 0
 	for _, sub := range w.todo {
 		c.lapse(sub)
-		for w.out.Size() < corkBytes && c.advance(w, sub) {
+		for w.out.Size() < corkBytes && steps < turnSteps && c.advance(w, sub) {
+			steps++
 		}
 	}
 	clear(w.todo)
@@ -105,7 +112,8 @@ func (c *Client) fill(w *writer) {
 func (c *Client) take(w *writer) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.heir != nil {
+	w.todo = w.todo[:0]
+	if c.heir != nil && !c.closed {
 		c.succeedLocked()
 	}
 	for _, sub := range c.subs {
@@ -114,6 +122,8 @@ func (c *Client) take(w *writer) bool {
 		}
 	}
 	if c.closed || c.queue == nil && len(w.todo) == 0 && c.replies == nil {
+		clear(w.todo)
+		w.todo = w.todo[:0]
 		c.writing = false
 		c.changed.Broadcast()
 		return false
