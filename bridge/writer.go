@@ -46,9 +46,9 @@ func (w *writer) sent() {
 }
 
 // waits reports whether filling may have to wait for the broker: for single
-// messages, or to let a durable go that has come to its end.
+// messages, to ask for jobs, or to let a durable go that has come to its end.
 func (w *writer) waits() bool {
-	return slices.ContainsFunc(w.todo, func(s *Subscription) bool {
+	return w.unclogged || slices.ContainsFunc(w.todo, func(s *Subscription) bool {
 		return s.snapshot != nil || s.until != nil && s.durable != nil
 	})
 }
