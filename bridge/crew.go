@@ -9,7 +9,8 @@ import (
 // crew writes what waits for the clients of a gateway: as many goroutines as
 // there are processors, while there is something to write, serve the clients in
 // turn. None of them ever waits: what a socket does not take at once, and what
-// the broker has to be asked for, is left to a goroutine of the client's own.
+// the broker has to be asked for, is left to a goroutine of the client's own. So
+// is all of it over TLS, where a write cannot be tried.
 //
 // A goroutine for each client would be simpler. But with a thousand of them
 // ready to run, all that an event has to pass before (its publisher's reader,

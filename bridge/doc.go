@@ -98,7 +98,7 @@
 //	bridge.(*shard).dispatch        matches it, once for each shard
 //	bridge.(*Client).offer          a reference in the client's queue
 //	bridge.(*Client).wakeLocked     something is to be written
-//	bridge.(*crew).add              after the clients that were first
+//	bridge.(*crew).add              behind those who wait already
 //	bridge.(*crew).run              it is this one's turn
 //	bridge.(*Client).take           answers, the queue, and who is behind
 //	bridge.(*Client).writeSome      as far as nobody has to wait
@@ -125,7 +125,7 @@
 //	bridge.(*history).stepNarrow    or a small read for one of few
 //	jetstream.(*Broker).Read        both ask the stream
 //	jetstream.(*sweep).pull         the scan in order, through one consumer
-//	jetstream.(*Broker).getBatch    the others, and where there can be none
+//	jetstream.(*Broker).getBatch    all else, and where no consumer can be had
 //	bridge.(*historyReader).put     what it brings
 //	bridge.(*historyReader).settle  wakes the writer
 //	bridge.(*Client).takeHistory    which writes it, and is advanced again
@@ -184,10 +184,10 @@
 // One goroutine for each stream's tail, one for each shard of the hub, one for
 // each history while somebody reads it; to write, as many as there are
 // processors, while there is something to write, and one for each client whose
-// socket is full; the client's own goroutine is the one that reads its requests.
-// Where it says "a client's writer", that is whoever writes for it just now:
-// there is one at a time. Locks are taken in this order: a shard's, a listener's
-// or a queue's, then a lease's, then a client's, then the log's, the leases' or
-// the crew's.
-// Nobody waits for the broker or a socket with one of them held.
+// socket is full or that needs the broker; the client's own goroutine is the one
+// that reads its requests. Where it says "a client's writer", that is whoever
+// writes for it just now: there is one at a time. Locks are taken in this order:
+// a shard's, a listener's or a queue's, then a lease's, then a client's, then the
+// log's, the leases' or the crew's. Nobody waits for the broker or a socket with
+// one of them held.
 package bridge

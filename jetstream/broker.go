@@ -59,7 +59,7 @@ type Broker struct {
 
 type empty = struct{}
 
-// maxReads is how many history reads run at once. Each holds a stream's lock
+// maxReads is how many direct gets of history run at once. Each holds a stream's lock
 // in nats-server that publishers need.
 const maxReads = 4
 

@@ -46,6 +46,7 @@ type sweep struct {
 // sweepLife is the life of one consumer of a sweep.
 type sweepLife struct {
 	inc   *incarnation
+	lost  uint64 // reconnects of the connection before it was made
 	from  string // the subject of its pulls
 	inbox string // the reply subject of a pull, but for its number
 	sub   *nats.Subscription
@@ -69,8 +70,8 @@ type sweepPull struct {
 	done   chan empty
 }
 
-// read returns the next messages from a sequence on. None, and no error, means
-// that it is for a direct get to find out more.
+// read returns the next messages from a sequence on. None means that it is for a
+// direct get to find out more.
 func (w *sweep) read(ctx context.Context, inc *incarnation, r getRequest) []*bridge.Event {
 	if !w.busy.TryLock() {
 		return nil
@@ -110,7 +111,7 @@ func (w *sweep) passed(next uint64) {
 // begin makes the consumer.
 func (w *sweep) begin(ctx context.Context, inc *incarnation, from uint64) error {
 	name := "jw-sweep-" + nuid.Next()
-	l := &sweepLife{inc: inc, next: from, from: w.s.cfg.Name + "." + name, inbox: w.b.hist.NewInbox() + "."}
+	l := &sweepLife{inc: inc, next: from, lost: w.b.hist.Stats().Reconnects, from: w.s.cfg.Name + "." + name, inbox: w.b.hist.NewInbox() + "."}
 	sub, err := w.b.hist.Subscribe(l.inbox+"*", l.receive)
 	if err != nil {
 		return fmt.Errorf("subscribe: %w", err)
@@ -147,8 +148,9 @@ func (w *sweep) end() {
 // failed parts with the consumer, and does without one for a while if that will
 // not be better at once: direct gets bring the same.
 func (w *sweep) failed(ctx context.Context, err error) {
+	away := !w.b.hist.IsConnected() || !w.b.nc.IsConnected() || w.life != nil && w.life.lost != w.b.hist.Stats().Reconnects
 	w.end()
-	if ctx.Err() != nil || w.b.life.Err() != nil || errors.Is(err, errSwept) {
+	if away || ctx.Err() != nil || w.b.life.Err() != nil || errors.Is(err, errSwept) {
 		return
 	}
 	w.barred = time.Now().Add(sweepBarred)

@@ -151,6 +151,39 @@ func TestSweepTogether(t *testing.T) {
 	}
 }
 
+// A lost connection ends the consumer and nothing else: the next one is made at
+// once.
+func TestSweepReconnect(t *testing.T) {
+	srv := open(t, options(t, func(o *jetstream.Options) { o.Embedded.Listen = "127.0.0.1:0" }))
+	fill(t, srv, 2000, "events.a")
+	var log lines
+	o := options(t)
+	o.URL, o.Embedded = srv.ClientURL(), jetstream.EmbeddedOptions{}
+	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	b := open(t, o)
+	readOn(t, b, 1, 500, 500, 0)
+	before := sweeps(t, srv.Conn())
+	z, err := srv.Server().Connz(&server.ConnzOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range z.Conns {
+		if c.Name == "jetway history" && c.IP != "" { // the embedded server's own has none
+			if err := srv.Server().DisconnectClientByID(c.Cid); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	eventually(t, "history is read through another consumer", func() bool {
+		batch, err := b.Read(t.Context(), bridge.ReadRequest{From: 1001, MaxMessages: 500})
+		now := sweeps(t, srv.Conn())
+		return err == nil && len(batch.Events) == 500 && len(now) == 1 && now[0] != before[0]
+	})
+	if strings.Contains(log.String(), "slow way") {
+		t.Error(log.String())
+	}
+}
+
 // A message that alone is larger than what is asked for comes nevertheless.
 func TestSweepLarge(t *testing.T) {
 	b := open(t, options(t))

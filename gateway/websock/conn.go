@@ -21,7 +21,7 @@ import (
 const drainBytes = 4 << 20
 
 // Conn is one WebSocket connection. ReadMessage, Next, OnPing and Finish belong
-// to one goroutine; Write and AppendPong may be called by any, one at a time;
+// to one goroutine; Write, WriteSome and AppendPong may be called by any, one at a time;
 // Close and RemoteAddr by any at any time.
 type Conn struct {
 	// Static after construction.
