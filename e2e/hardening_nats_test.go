@@ -191,10 +191,14 @@ func TestN02(t *testing.T) {
 				t.Errorf("ann got %v", m)
 			}
 			r.pings() // and nothing of ann's
+			// Its own event comes before or after the answer to its publish.
 			e.id++
 			e.send(fmt.Sprintf(`42%d["jetway:ping",{"ping":1}]`, e.id))
-			if got := e.want("4"); !strings.HasPrefix(got, fmt.Sprintf("3%d", e.id)) && !strings.HasPrefix(got, `2["events.users.`+user) {
-				t.Errorf("got %s", got)
+			pong := fmt.Sprintf("3%d[", e.id)
+			for got := e.want("4"); !strings.HasPrefix(got, pong); got = e.want("4") {
+				if code != "" || !strings.HasPrefix(got, `2["me:x",1,`) {
+					t.Errorf("got %s", got)
+				}
 			}
 		})
 	}
