@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/jetway-io/jetway/gateway/auth"
 	"github.com/jetway-io/jetway/gateway/sio"
@@ -123,30 +124,33 @@ func TestTakeover(t *testing.T) {
 // Another user's session, one that does not exist, and one that its client has
 // ended are no sessions.
 func TestNotRecovered(t *testing.T) {
-	broker := newBroker(t)
-	g, eve := startRig(t, broker), startRig(t, broker, func(o *sio.Options) { o.Identify = everybodyIs("eve") })
-	p := g.dial(t)
-	me := p.connect("")
-	p.subscribe("events.n")
-	for name, how := range map[string]struct {
-		g   *rig
-		pid string
-	}{"another user": {eve, me.PID}, "unknown": {g, strings.Repeat("x", 22)}, "long": {g, strings.Repeat("x", 5000)}} {
-		back := how.g.dial(t)
-		if again := back.connect(`{"pid":"` + how.pid + `"}`); again.PID == how.pid || again.SID == me.SID {
-			t.Errorf("%s: recovered as %+v", name, again)
+	synctest.Test(t, func(t *testing.T) {
+		broker := newBroker(t)
+		g, eve := pipedRig(t, broker), pipedRig(t, broker, func(o *sio.Options) { o.Identify = everybodyIs("eve") })
+		p := g.dial(t)
+		me := p.connect("")
+		p.subscribe("events.n")
+		for name, how := range map[string]struct {
+			g   *rig
+			pid string
+		}{"another user": {eve, me.PID}, "unknown": {g, strings.Repeat("x", 22)}, "long": {g, strings.Repeat("x", 5000)}} {
+			back := how.g.dial(t)
+			if again := back.connect(`{"pid":"` + how.pid + `"}`); again.PID == how.pid || again.SID == me.SID {
+				t.Errorf("%s: recovered as %+v", name, again)
+			}
+			back.event("jetway:expired")
 		}
-		back.event("jetway:expired")
-	}
-	publish(t, g, 1, 1)
-	numbers(t, p, 1, 1) // nobody has taken it
-	p.send("41")
-	p.send("40")
-	p.expect("40")
-	back := g.dial(t)
-	if again := back.connect(`{"pid":"` + me.PID + `"}`); again.PID == me.PID {
-		t.Error("a session was recovered that its client had ended")
-	}
+		publish(t, g, 1, 1)
+		numbers(t, p, 1, 1) // nobody has taken it
+		p.send("41")
+		p.send("40")
+		p.expect("40")
+		synctest.Wait() // the session is dropped
+		back := g.dial(t)
+		if again := back.connect(`{"pid":"` + me.PID + `"}`); again.PID == me.PID {
+			t.Error("a session was recovered that its client had ended")
+		}
+	})
 }
 
 // Where messages no longer exist, the client gets a new session and so knows.
