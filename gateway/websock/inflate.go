@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 )
 
@@ -14,42 +15,74 @@ const deflateTail = "\x00\x00\xff\xff\x01\x00\x00\xff\xff"
 
 // inflater inflates messages, one at a time: there is no context takeover.
 type inflater struct {
-	in  deflated
-	out io.ReadCloser
+	in     deflated
+	out    io.ReadCloser
+	pieces []*piece // what came out
 }
 
-var inflaters = sync.Pool{New: func() any { return &inflater{out: flate.NewReader(&deflated{})} }}
+// A piece is a part of what a message inflates to. How long that will be is
+// known at its end: a buffer that grows with it would leave several times the
+// limit to the collector, for each bomb of deflate.
+type piece [16 << 10]byte
 
-// inflate appends what a message inflates to, and no more than one byte over
-// the limit: a bomb of deflate costs what a message may cost.
+var (
+	inflaters = sync.Pool{New: func() any { return &inflater{out: flate.NewReader(&deflated{})} }}
+	pieces    = sync.Pool{New: func() any { return new(piece) }}
+)
+
+// inflate writes over dst what a message inflates to, unless that is longer than
+// the limit. dst grows if it is too small.
 func inflate(dst, message []byte, limit int) ([]byte, error) {
 	f := inflaters.Get().(*inflater)
-	defer inflaters.Put(f)
+	defer f.free()
 	f.in = deflated{message: message, tail: deflateTail}
-	defer func() { f.in = deflated{} }()
 	if err := f.out.(flate.Resetter).Reset(&f.in, nil); err != nil {
-		return dst, err
+		return nil, err
 	}
+	length, err := f.inflate(limit)
+	if err != nil {
+		return nil, err
+	}
+	dst = slices.Grow(dst[:0], length)
+	for _, p := range f.pieces {
+		dst = append(dst, p[:min(len(p), length-len(dst))]...)
+	}
+	return dst, nil
+}
+
+// inflate fills pieces, and returns how many bytes they have in all. It stops
+// a piece over the limit at most: a bomb costs what a message may cost.
+func (f *inflater) inflate(limit int) (length int, err error) {
 	for {
-		if len(dst) == cap(dst) {
-			dst = append(dst, 0)[:len(dst)]
+		at := length % len(piece{})
+		if length == len(f.pieces)*len(piece{}) {
+			f.pieces = append(f.pieces, pieces.Get().(*piece))
 		}
-		n, err := f.out.Read(dst[len(dst):min(cap(dst), limit+1)])
-		dst = dst[:len(dst)+n]
+		n, err := f.out.Read(f.pieces[len(f.pieces)-1][at:])
+		length += n
 		var corrupt flate.CorruptInputError
 		switch {
-		case len(dst) > limit:
-			return dst, ErrTooBig
+		case length > limit:
+			return 0, ErrTooBig
 		case err == io.EOF && f.in.more():
-			return dst, fmt.Errorf("%w: data after the last block of deflate", ErrInvalidData)
+			return 0, fmt.Errorf("%w: data after the last block of deflate", ErrInvalidData)
 		case err == io.EOF:
-			return dst, nil
+			return length, nil
 		case errors.As(err, &corrupt), err == io.ErrUnexpectedEOF:
-			return dst, fmt.Errorf("%w: %w", ErrInvalidData, err)
+			return 0, fmt.Errorf("%w: %w", ErrInvalidData, err)
 		case err != nil:
-			return dst, err
+			return 0, err
 		}
 	}
+}
+
+func (f *inflater) free() {
+	for i, p := range f.pieces {
+		pieces.Put(p)
+		f.pieces[i] = nil
+	}
+	f.pieces, f.in = f.pieces[:0], deflated{}
+	inflaters.Put(f)
 }
 
 // deflated is a message with its tail. Flate reads it byte by byte, and so no

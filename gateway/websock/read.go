@@ -169,15 +169,13 @@ func (c *Conn) finishMessage(dst []byte) (msg []byte, done bool, err error) {
 	if !m.compressed {
 		return append(dst[:0], *m.buf...), true, m.check(true)
 	}
-	out := buffers.Get().(*[]byte)
-	defer free(out)
-	if *out, err = inflate((*out)[:0], *m.buf, c.limit); err != nil {
+	if msg, err = inflate(dst, *m.buf, c.limit); err != nil {
 		return nil, false, err
 	}
-	if m.text && !utf8.Valid(*out) {
+	if m.text && !utf8.Valid(msg) {
 		return nil, false, errNotUTF8
 	}
-	return append(dst[:0], *out...), true, nil
+	return msg, true, nil
 }
 
 var errNotUTF8 = fmt.Errorf("%w: text is not UTF-8", ErrInvalidData)
