@@ -128,6 +128,7 @@
 //	jetstream.(*Broker).getBatch    all else, and where no consumer can be had
 //	bridge.(*historyReader).put     what it brings
 //	bridge.(*historyReader).settle  wakes the writer
+//	bridge.(*historyReader).reclaim but what nobody takes for 10 s is let go
 //	bridge.(*Client).takeHistory    which writes it, and is advanced again
 //	bridge.(*Client).takeSnapshot   from "last": single messages instead
 //	bridge.(*Client).takeRing       the rest from memory

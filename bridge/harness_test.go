@@ -39,6 +39,8 @@ type recorder struct {
 	closed  bool
 	writes  int
 	tries   int
+	weight  int // bytes that each event has besides
+	left    int // writes until it is blocked; 0: as many as there are
 }
 
 func newRecorder() *recorder {
@@ -51,7 +53,7 @@ func (r *recorder) add(out *bridge.Output, f frame) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.pending = append(r.pending, f)
-	out.Append(make([]byte, 16+len(f.data))...)
+	out.Append(make([]byte, 16+len(f.data)+r.weight)...)
 	out.EndFrame()
 }
 
@@ -117,6 +119,9 @@ func (r *recorder) wroteLocked() {
 	r.writes++
 	r.frames = append(r.frames, r.pending...)
 	r.pending = nil
+	if r.left--; r.left == 0 {
+		r.blocked, r.stuck = true, false
+	}
 	r.changed.Broadcast()
 }
 
@@ -131,6 +136,14 @@ func (r *recorder) close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = true
+	r.changed.Broadcast()
+}
+
+// blockAfter lets so many writes pass.
+func (r *recorder) blockAfter(writes int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.blocked, r.left = false, writes
 	r.changed.Broadcast()
 }
 

@@ -12,14 +12,15 @@ import (
 
 // Bounds of reading history.
 const (
-	scanMessages  = 1024      // messages in one read of a scan
-	scanBytes     = 256 << 10 // and their bytes, about
-	readerItems   = 2048      // what a history keeps for one reader
-	readerBytes   = 512 << 10 // until its client has taken it: two reads
-	narrowReaders = 4         // with more than these, a scan is cheaper for all
-	narrowMost    = 1000      // messages a narrow reader may want in all
-	narrowStep    = 64        // messages in one narrow read
-	narrowSpan    = 20        // messages of the stream for each one wanted, at least
+	scanMessages  = 1024             // messages in one read of a scan
+	scanBytes     = 256 << 10        // and their bytes, about
+	readerItems   = 2048             // what a history keeps for one reader
+	readerBytes   = 512 << 10        // until its client has taken it: two reads
+	readerKept    = 10 * time.Second // or has taken nothing for so long, twice at most
+	narrowReaders = 4                // with more than these, a scan is cheaper for all
+	narrowMost    = 1000             // messages a narrow reader may want in all
+	narrowStep    = 64               // messages in one narrow read
+	narrowSpan    = 20               // messages of the stream for each one wanted, at least
 	readTimeout   = 10 * time.Second
 	retryPause    = 250 * time.Millisecond
 	yieldMost     = 20 * time.Millisecond // between two reads of a scan
@@ -80,9 +81,11 @@ type historyReader struct {
 	// Guarded by sub.client.mu.
 	items   []item
 	bytes   int
-	passed  uint64 // everything up to here is in items or does not match
-	stalled bool   // items were full; resume it when they are taken
-	done    bool   // the ring has the rest
+	passed  uint64      // everything up to here is in items or does not match
+	stalled bool        // items were full; resume it when they are taken
+	done    bool        // the ring has the rest
+	took    bool        // items were taken since the timer was set
+	timer   *time.Timer // reclaims items; nil before there were any to keep
 }
 
 // readerFilter is one of a reader's filters, where the scan looks for them.
@@ -115,11 +118,19 @@ type item struct {
 	lost  Range
 }
 
+// before is the last sequence that comes before it.
+func (it item) before() uint64 {
+	if it.event != nil {
+		return it.event.Seq - 1
+	}
+	return it.lost.After
+}
+
 // ready reports whether the writer has something to do for the reader. Without
 // credit, that is to tell of a hole, or to move on.
 func (r *historyReader) ready(starved bool) bool {
 	if len(r.items) == 0 {
-		return r.done || r.stalled
+		return r.done || r.stalled && !starved
 	}
 	return !starved || r.items[0].event == nil
 }
@@ -164,7 +175,29 @@ func (h *history) take(r *historyReader, dst []item, n int) []item {
 	}
 	dst = append(dst, r.items[:took]...)
 	r.items = slices.Delete(r.items, 0, took)
+	r.took = r.took || took > 0
 	return dst
+}
+
+// reclaim takes back what a client that is asleep, or gives no credit, was to
+// get: else each would hold readerBytes for as long as it likes. It is read
+// again when the client comes to it.
+func (r *historyReader) reclaim() {
+	c := r.sub.client
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case r.gone.Load() || len(r.items) == 0 || !r.stalled && !r.done: // or attached again
+	case r.took:
+		r.took = false
+		r.timer.Reset(readerKept)
+	default:
+		c.bridge.stats.Reclaimed.Add(uint64(len(r.items)))
+		r.passed = r.items[0].before()
+		r.next = r.passed + 1
+		r.items, r.bytes = nil, 0
+		r.stalled, r.done = true, false
+	}
 }
 
 // put hands an item to a reader. It returns false when there is no room.
@@ -199,9 +232,22 @@ func (r *historyReader) settle(passed uint64, stalled, done bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r.passed, r.stalled, r.done = passed, stalled, done
+	if (stalled || done) && len(r.items) > 0 {
+		r.took = false
+		r.keepLocked()
+	}
 	if r.ready(r.sub.starved()) {
 		c.wakeLocked()
 	}
+}
+
+// keepLocked starts the time for which items are kept.
+func (r *historyReader) keepLocked() {
+	if r.timer == nil {
+		r.timer = time.AfterFunc(readerKept, r.reclaim)
+		return
+	}
+	r.timer.Reset(readerKept)
 }
 
 // run serves readers until there are none.

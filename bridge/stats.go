@@ -16,6 +16,7 @@ type Stats struct {
 	Takeovers     atomic.Uint64 // durables taken over by another client
 	Scanned       atomic.Uint64 // messages read by shared scans of streams
 	Narrow        atomic.Uint64 // messages read for single clients
+	Reclaimed     atomic.Uint64 // events read for clients that did not take them
 	DroppedCore   atomic.Uint64 // live-only events dropped for clients too slow for them
 	Workers       atomic.Int64  // of these clients, now
 	Leases        atomic.Int64  // that they hold, now

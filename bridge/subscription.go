@@ -86,6 +86,9 @@ func (s *Subscription) end() {
 	s.phase = ended
 	if s.history != nil {
 		s.history.gone.Store(true)
+		if s.history.timer != nil {
+			s.history.timer.Stop()
+		}
 	}
 }
 

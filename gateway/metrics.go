@@ -40,6 +40,7 @@ func (s *Server) metrics() prometheus.Collector {
 	m.counter("jetway_takeovers_total", "Durables taken over by another client.", stats.Takeovers.Load)
 	m.counter("jetway_history_scanned_total", "Messages read by shared scans of history.", stats.Scanned.Load)
 	m.counter("jetway_history_narrow_total", "Messages read from history for single subscriptions.", stats.Narrow.Load)
+	m.counter("jetway_history_reclaimed_total", "Events read from history for clients that did not take them in time, to be read again.", stats.Reclaimed.Load)
 	m.counter("jetway_core_dropped_total", "Live-only events dropped because their client was too slow.", stats.DroppedCore.Load)
 	m.gauge("jetway_workers", "Work on queues that connected clients do.", stats.Workers.Load)
 	m.gauge("jetway_leases", "Jobs that workers hold.", stats.Leases.Load)
