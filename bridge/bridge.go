@@ -273,7 +273,8 @@ func (b *Bridge) Dedupe(ctx context.Context) (time.Duration, error) {
 	return shortest, nil
 }
 
-// Connect makes a client. It must be closed.
+// Connect makes a client, which must be closed. When the bridge is stopping it is
+// closed already.
 func (b *Bridge) Connect(opts ClientOptions) *Client {
 	if opts.MaxSubscriptions <= 0 {
 		opts.MaxSubscriptions = 100
@@ -290,6 +291,7 @@ func (b *Bridge) Connect(opts ClientOptions) *Client {
 	c.who.Store(&authority{opts.User, opts.Permissions})
 	c.changed.L = &c.mu
 	b.mu.Lock()
+	c.closed = b.stopped() // then Stop does not know of it, and would not wait for who writes for it
 	b.connected[c] = struct{}{}
 	b.mu.Unlock()
 	b.stats.Clients.Add(1)

@@ -505,3 +505,24 @@ func TestRareSubscriptionKeepsItsPlace(t *testing.T) {
 		t.Errorf("told of a gap although nothing was missed: %+v", gaps)
 	}
 }
+
+// A client that connected while the bridge stopped was written for by a
+// goroutine that nobody waited for.
+func TestConnectWhenStopped(t *testing.T) {
+	g := newRig(t, bridge.Options{})
+	if err := g.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c, r := g.connect(t)
+	if err := c.Ready(); err != bridge.ErrClosed {
+		t.Errorf("ready: %v", err)
+	}
+	c.Reply(func(out *bridge.Output) { out.Append('x'); out.EndFrame() })
+	c.Close()
+	if r.tries > 0 || r.writes > 0 {
+		t.Error("something was written")
+	}
+	if n := g.Stats().Clients.Load(); n != 0 {
+		t.Errorf("%d clients are left", n)
+	}
+}
