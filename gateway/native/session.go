@@ -200,10 +200,18 @@ func (s *Session) text(fn func(dst []byte) []byte) {
 	s.client.Reply(func(out *bridge.Output) { appendText(out, fn) })
 }
 
-// appendText appends one text frame; answers are small and built on the stack.
+// answers are built here, as a frame begins with its length. Most are small.
+var answers = sync.Pool{New: func() any { return new(make([]byte, 0, tailBytes)) }}
+
+// appendText appends one text frame.
 func appendText(out *bridge.Output, fn func(dst []byte) []byte) {
-	var frame [tailBytes]byte
-	websock.AppendText(out, fn(frame[:0]))
+	b := answers.Get().(*[]byte)
+	text := fn((*b)[:0])
+	websock.AppendText(out, text)
+	if cap(text) <= 8*tailBytes {
+		*b = text
+	}
+	answers.Put(b)
 }
 
 // readFailed ends the session after the client has closed it, broken the
