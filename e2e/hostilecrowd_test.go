@@ -284,6 +284,15 @@ type publisher func(data []byte, key string, answered func(error))
 // that ends, and returns when all of it is answered.
 func (m *member) write(gone <-chan struct{}, publish publisher) {
 	c := m.crowd
+	// After a stall all that is unanswered, and all that was due meanwhile, comes
+	// at once: together it must fit into a burst, which is 10.
+	unanswered, late := 3, 4*c.size.Every
+	if m.role.stock {
+		// With a key, a gateway tries again what it could not store: that
+		// is for clients that send one event at a time, as stock ones do.
+		unanswered = 1
+	}
+	room := make(chan struct{}, unanswered)
 	var open sync.WaitGroup
 	defer open.Wait()
 	select {
@@ -302,6 +311,11 @@ func (m *member) write(gone <-chan struct{}, publish publisher) {
 		case <-gone:
 			return
 		}
+		select {
+		case room <- struct{}{}:
+		case <-gone:
+			return
+		}
 		m.counter++
 		v, at := fmt.Sprint(m.name, "-", m.counter), due
 		key := ""
@@ -312,10 +326,9 @@ func (m *member) write(gone <-chan struct{}, publish publisher) {
 		c.history.attempted[v] = true
 		c.history.mu.Unlock()
 		open.Add(1)
-		answers := make(chan struct{})
 		publish(fmt.Appendf(nil, `{"v":%q,"t":%d}`, v, at), key, func(err error) {
 			defer open.Done()
-			defer close(answers)
+			defer func() { <-room }()
 			took := c.now() - at
 			m.mu.Lock()
 			defer m.mu.Unlock()
@@ -328,15 +341,7 @@ func (m *member) write(gone <-chan struct{}, publish publisher) {
 			defer c.history.mu.Unlock()
 			c.history.acked[v] = true
 		})
-		if m.role.stock {
-			// With a key, a gateway tries again what it could not store: that
-			// is for clients that send one event at a time, as stock ones do.
-			select {
-			case <-answers:
-			case <-gone:
-			}
-		}
-		due += c.size.Every
+		due = max(due+c.size.Every, c.now()-late)
 		timer.Reset(due - c.now())
 	}
 }
