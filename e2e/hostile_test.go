@@ -104,6 +104,17 @@ func (s *assault) recover(t *testing.T) (after usage, took time.Duration) {
 	}
 }
 
+// unready are what attackers may be told besides if the gateway could not do its
+// work for a while since it was at rest, as when the store takes 5 s to answer.
+func (s *assault) unready(t *testing.T) []string {
+	t.Helper()
+	const counter = `connections_refused_total{reason="not_ready"}`
+	if s.gateway.usage(t).counters[counter] == s.before.counters[counter] {
+		return nil
+	}
+	return list("HTTP 503", "HTTP 403") // of Engine.IO the latter
+}
+
 // refusals are what an address that has too many connections is told besides.
 var refusals = []string{"HTTP 429", "HTTP 403", "HTTP 400", outcomeCut}
 
@@ -116,7 +127,7 @@ func TestHostile(t *testing.T) {
 	t.Logf("before: %v", s.before)
 
 	horde := s.attack(t, addresses(2, 5))
-	defer func() { checkDeeds(t, horde.done()) }()
+	defer func() { checkDeeds(t, horde.done(), s.unready(t)...) }()
 	var during usage
 	poll(t, "everything has happened to the attackers", func() bool {
 		during = during.most(s.gateway.usage(t))
