@@ -127,7 +127,6 @@ func (m *member) join(c *stockMember) (begun time.Duration, err error) {
 		}
 		return begun, nil
 	}
-	m.pid = reply.PID
 	answered := make(chan error, 1)
 	c.emit("jetway:sub", fmt.Sprintf(`{"sub":%q}`, m.room), func(err error) { answered <- err })
 	for {
@@ -137,7 +136,10 @@ func (m *member) join(c *stockMember) (begun time.Duration, err error) {
 		}
 		select {
 		case err := <-answered:
-			m.joined()
+			if err == nil { // else its session does not have the room
+				m.pid = reply.PID
+				m.joined()
+			}
 			return m.crowd.now(), err
 		default:
 		}
