@@ -129,7 +129,8 @@ func TestHostile(t *testing.T) {
 	horde := s.attack(t, addresses(2, 5))
 	defer func() { checkDeeds(t, horde.done(), s.unready(t)...) }()
 	var during usage
-	poll(t, "everything has happened to the attackers", func() bool {
+	// They have one processor at most, and some need many seconds of it.
+	pollFor(t, 3*time.Minute, "everything has happened to the attackers", func() bool {
 		during = during.most(s.gateway.usage(t))
 		return len(horde.missing()) == 0
 	})

@@ -104,9 +104,15 @@ func (g *gatewayProcess) kill() {
 // poll asks until it is true.
 func poll(t testing.TB, what string, ok func() bool) {
 	t.Helper()
+	pollFor(t, 45*time.Second, what, ok)
+}
+
+// pollFor is poll for what may take longer, or less.
+func pollFor(t testing.TB, most time.Duration, what string, ok func() bool) {
+	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(45 * time.Second); !ok(); <-tick.C {
+	for deadline := time.Now().Add(most); !ok(); <-tick.C {
 		if time.Now().After(deadline) {
 			t.Fatalf("not in time: %s", what)
 		}
