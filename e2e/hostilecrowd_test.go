@@ -136,13 +136,14 @@ func (c *crowd) disperse(t *testing.T) {
 	t.Helper()
 	close(c.quit)
 	c.writing.Wait()
-	last, err := client.Dial(testContext(t), "ws://"+c.target+"/ws", client.Options{Token: c.members[0].token})
+	ctx := testContext(t)
+	last, err := dialPatiently(ctx, c.target, c.members[0].token)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer last.Close()
 	for r := range c.size.Rooms {
-		if _, err := last.Publish(testContext(t), fmt.Sprint("events.good.r", r), fmt.Appendf(nil, `{"v":%q}`, lastNote), client.PubOptions{}); err != nil {
+		if err := publishPatiently(ctx, last, fmt.Sprint("events.good.r", r), fmt.Sprint("end-", r), fmt.Appendf(nil, `{"v":%q}`, lastNote)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -165,20 +167,50 @@ func (g *besieged) fill(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := client.Dial(testContext(t), "ws://"+g.address+"/ws", client.Options{Token: raw})
+		ctx := testContext(t)
+		c, err := dialPatiently(ctx, g.address, raw)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		for range each {
-			if err := c.PublishAsync(testContext(t), "events.fill", data, client.PubOptions{}, func(_ client.Ack, err error) { answers <- err }); err != nil {
-				t.Fatal(err)
-			}
+		for k := range each { // a whole burst
+			go func() { answers <- publishPatiently(ctx, c, "events.fill", fmt.Sprint("fill-", k), data) }()
 		}
 	}
 	for range publishers * each {
 		if err := <-answers; err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+func dialPatiently(ctx context.Context, address, token string) (c *client.Client, err error) {
+	err = patiently(ctx, func() error {
+		c, err = client.Dial(ctx, "ws://"+address+"/ws", client.Options{Token: token})
+		return err
+	})
+	return c, err
+}
+
+func publishPatiently(ctx context.Context, c *client.Client, subject, key string, data []byte) error {
+	return patiently(ctx, func() error {
+		_, err := c.Publish(ctx, subject, data, client.PubOptions{Key: key})
+		return err
+	})
+}
+
+// patiently does something again and again while the gateway cannot: its store
+// may take longer than it waits. After the pause a whole burst may be published.
+func patiently(ctx context.Context, do func() error) error {
+	for {
+		err := do()
+		if !errors.Is(err, &bridge.Error{Code: bridge.CodeUnavailable}) {
+			return err
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return err
 		}
 	}
 }
