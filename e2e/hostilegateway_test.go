@@ -82,14 +82,15 @@ const logKept = 100
 
 func startBesieged(t *testing.T, gogc int) *besieged {
 	t.Helper()
+	binary, dir := buildJetway(t), t.TempDir()
+	// Only now: while it is built, others might take them.
 	g := &besieged{address: freeAddress(t), admin: freeAddress(t), gogc: gogc, logged: make(chan struct{})}
-	dir := t.TempDir()
 	config := filepath.Join(dir, "jetway.yaml")
 	text := fmt.Sprintf(hostileConfig, g.address, g.admin, filepath.Join(dir, "data"), tokenSecret, hostilePerAddress)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	g.cmd = exec.Command(buildJetway(t), "serve", "--config", config)
+	g.cmd = exec.Command(binary, "serve", "--config", config)
 	g.cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "JETWAY_") }), fmt.Sprint("GOGC=", gogc))
 	log, err := g.cmd.StderrPipe()
 	if err == nil {
