@@ -158,9 +158,7 @@ func TestA08Late(t *testing.T) {
 	n := startNode(t, nodeOptions{gateway: o, strict: true})
 	silent, chatty := stranger(t, n, "/ws"), stranger(t, n, "/ws")
 	for _, frame := range []string{`{"ping":1}`, `help`} {
-		if err := chatty.WriteMessage(websocket.TextMessage, []byte(frame)); err != nil {
-			t.Fatal(err)
-		}
+		_ = chatty.WriteMessage(websocket.TextMessage, []byte(frame)) // its time may be over
 	}
 	for name, c := range map[string]*websocket.Conn{"silent": silent, "chatty": chatty} {
 		if code := endOf(c); code != int(websock.CodeAuthTimeout) {
