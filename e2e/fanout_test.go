@@ -5,7 +5,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/jetway-io/jetway/gateway/native"
 	"github.com/jetway-io/jetway/gateway/native/client"
@@ -43,22 +42,15 @@ func TestManyFramesInOneWrite(t *testing.T) {
 	// follow the writes, so they may be a moment late.
 	frames, writes := wire.Frames.Load(), wire.Writes.Load()
 	each(1, 1)
-	deadline := time.Now().Add(10 * time.Second)
-	for wire.Frames.Load()-frames < clients+1 || wire.Writes.Load()-writes < clients+1 {
-		if time.Now().After(deadline) {
-			t.Fatalf("a lone event: %d frames in %d writes, want %d in as many", wire.Frames.Load()-frames, wire.Writes.Load()-writes, clients+1)
-		}
-		runtime.Gosched()
-	}
+	poll(t, "a lone event is counted", func() bool {
+		return wire.Frames.Load()-frames >= clients+1 && wire.Writes.Load()-writes >= clients+1
+	})
 	t.Logf("a lone event: %d frames in %d writes", wire.Frames.Load()-frames, wire.Writes.Load()-writes)
 
 	// Idle again, each client has the goroutine that reads it and none to write.
-	for reading, writing := 0, 1; reading != clients+1 || writing != 0; {
-		reading, writing = running("native.(*Session).Run("), running("bridge.(*crew).")
-		if time.Now().After(deadline) {
-			t.Fatalf("%d goroutines read and %d write for %d idle clients", reading, writing, clients+1)
-		}
-	}
+	poll(t, "all are idle again", func() bool {
+		return running("native.(*Session).Run(") == clients+1 && running("bridge.(*crew).") == 0
+	})
 
 	frames, writes = wire.Frames.Load(), wire.Writes.Load()
 	each(2, events)
