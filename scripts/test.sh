@@ -31,5 +31,5 @@ fuzz=0
 	./gateway/socketio:FuzzDecode ./bridge:FuzzTemplate ./gateway/token:FuzzVerify ./config:FuzzLoad </dev/null || fuzz=$?
 
 echo "== go test -race ./..."
-go test -race -timeout 10m ./... </dev/null
+go test -race -timeout 20m ./... </dev/null
 exit $((e2e ? e2e : bench ? bench : fuzz))
