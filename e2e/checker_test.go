@@ -267,7 +267,11 @@ func (r *reader) run(t *testing.T, nodes []*node, rnd *rand.Rand, done <-chan st
 
 // visit is one connection. The last one reads to the end.
 func (r *reader) visit(n *node, pos string, final bool, rnd *rand.Rand) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 45*time.Second)
+	most := 45 * time.Second
+	if final {
+		most = 3 * time.Minute // all of the history, if it has not come far
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), most)
 	defer cancel()
 	o := client.Options{Buffer: 1 + rnd.IntN(64)}
 	if rnd.IntN(2) == 0 {
