@@ -437,9 +437,11 @@ func TestHelp(t *testing.T) {
 			}
 			paste := dialRaw(t, n)
 			// TOKEN and LEASE are none, there is no subscription s1 and nobody at
-			// svc.time, and POS is no position; the rest works.
+			// svc.time, of which NATS may not tell within the 2s that the example
+			// waits, and POS is no position; the rest works.
 			got := paste.call(string(example))
-			if !slices.Contains([]any{nil, "unauthenticated", "lease_lost", "bad_position", "no_responders", "not_found"}, got["code"]) {
+			codes := []any{nil, "unauthenticated", "lease_lost", "bad_position", "no_responders", "not_found"}
+			if !slices.Contains(codes, got["code"]) && (verb != "req" || got["code"] != "timeout") {
 				t.Errorf("%s was answered %v", example, got)
 			}
 		}

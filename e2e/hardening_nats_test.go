@@ -531,7 +531,7 @@ func TestN07Jobs(t *testing.T) {
 		t.Fatalf("dead letters: %v", ok)
 	}
 	letter := r.recv()
-	if a := r.call(`{"req":"dead.requeue","data":{"pos":"` + fmt.Sprint(letter["pos"]) + `"},"id":5}`); a["ok"] == nil && a["end"] == nil {
+	if a := r.call(`{"req":"dead.requeue","data":{"pos":"` + fmt.Sprint(letter["pos"]) + `"},"id":5,"wait":"30s"}`); a["ok"] == nil && a["end"] == nil {
 		t.Fatalf("requeue: %v", a)
 	}
 	if a := worker.call(`{"id":6,"ack":"` + job() + `"}`); a["ok"] != 6.0 {
@@ -560,13 +560,13 @@ func TestN08(t *testing.T) {
 		t.Fatal(err, err2)
 	}
 	const strange = `,"reply":"victim","reply_to":"victim","Reply":"victim","inbox":"victim","head":{"Reply-To":"victim","reply":"victim"}`
-	if a := r.call(`{"req":"svc.a","data":1,"id":1` + strange + `}`); a["data"] != "hello" {
+	if a := r.call(`{"req":"svc.a","data":1,"id":1,"wait":"30s"` + strange + `}`); a["data"] != "hello" {
 		t.Errorf("got %v", a)
 	}
 	if m := <-requests; !strings.HasPrefix(m.Reply, "_INBOX.") || m.Header.Get("Reply-To") != "victim" {
 		t.Errorf("the service got %v", m)
 	}
-	if got := e.ask(`"jetway:req",{"req":"svc.a","data":1` + strange + `}`); got != `[{"ok":true,"data":"hello"}]` {
+	if got := e.ask(`"jetway:req",{"req":"svc.a","data":1,"wait":"30s"` + strange + `}`); got != `[{"ok":true,"data":"hello"}]` {
 		t.Errorf("got %s", got)
 	}
 	if m := <-requests; !strings.HasPrefix(m.Reply, "_INBOX.") {
