@@ -451,7 +451,7 @@ func TestN06(t *testing.T) {
 func TestN07(t *testing.T) {
 	const most = 1 << 20 // of NATS
 	s := besiege(t, nodeOptions{queues: true, gateway: gateway.Options{MaxMessageBytes: 4 * most, SocketIO: gateway.SocketIO{Path: "/socket.io/", MaxHTTPBufferSize: 4 * most}}})
-	r, e := dialRaw(t, s.node), s.join("")
+	r := dialRaw(t, s.node)
 	text := func(n int) string { return quoted(strings.Repeat("x", n-2)) }
 	bytes := func(n int) string { return `"` + base64.StdEncoding.EncodeToString(make([]byte, n)) + `"` }
 	head := `,"head":{"A":"` + strings.Repeat("x", 2000) + `"}`
@@ -473,6 +473,7 @@ func TestN07(t *testing.T) {
 			r.pings()
 		}
 	})
+	e := s.join("") // only now: it answers pings only while it waits for something
 	e.refused(`"events.a",`+text(most), bridge.CodeTooBig)
 	e.refused(`"jetway:req",{"req":"svc.a","data":`+text(most)+`}`, bridge.CodeTooBig)
 	// As large as it may be, in the company of others.
