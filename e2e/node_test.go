@@ -136,8 +136,15 @@ func (l testLog) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// patience is what the tests' own clients wait for a handshake or an answer on
+// a machine that is busy.
+const patience = 30 * time.Second
+
 func dial(t testing.TB, n *node, o client.Options) *client.Client {
 	t.Helper()
+	if o.Timeout == 0 {
+		o.Timeout = patience
+	}
 	c, err := client.Dial(testContext(t), n.url, o)
 	if err != nil {
 		t.Fatal(err)
@@ -219,12 +226,12 @@ func expectNumbers(t testing.TB, s *client.Sub, from, to int) (last client.Messa
 // admin is a plain NATS client on the same server.
 func admin(t testing.TB, n *node) natsjs.JetStream {
 	t.Helper()
-	nc, err := nats.Connect(n.nats)
+	nc, err := nats.Connect(n.nats, nats.Timeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	js, err := natsjs.New(nc)
+	js, err := natsjs.New(nc, natsjs.WithDefaultTimeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
