@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -38,15 +39,15 @@ const (
 	historyJobs    = 2000
 	historyPoison  = 20 // of these, jobs that nobody can do
 	historyWorkers = 10
-	historyLease   = time.Second
+	historyLease   = 3 * time.Second
 	historyTries   = 8
 	workerEnv      = "JETWAY_E2E_WORKER" // seed, then the gateways' URLs, separated by spaces
 )
 
-// gatewayConfig has the shortest lease that is allowed.
+// gatewayConfig has leases that outlast a machine that stalls for a moment.
 const gatewayConfig = `
 streams: [{name: EVENTS, subjects: [events.>], max_bytes: 64MiB}]
-queues: {lease: 1s, max_tries: 8, backoff: [20ms, 50ms, 100ms], events_max_bytes: 256MiB, dead_max_bytes: 64MiB}
+queues: {lease: 3s, max_tries: 8, backoff: [20ms, 50ms, 100ms], events_max_bytes: 256MiB, dead_max_bytes: 64MiB}
 limits: {publish_rate: 100000/s}
 `
 
@@ -78,14 +79,14 @@ func freeAddress(t *testing.T) string {
 func (g *gatewayProcess) url() string { return "ws://" + g.address + "/ws" }
 
 // start runs it and returns when it serves.
-func (g *gatewayProcess) start(t *testing.T) {
-	t.Helper()
-	g.cmd = exec.Command(g.binary, "serve", "--config", g.config, "--listen", g.address, "--admin.listen", "", "--nats.url", g.nats)
-	g.cmd.Stderr = testLog{t}
-	if err := g.cmd.Start(); err != nil {
-		t.Fatal(err)
+func (g *gatewayProcess) start(t *testing.T) error {
+	cmd := exec.Command(g.binary, "serve", "--config", g.config, "--listen", g.address, "--admin.listen", "", "--nats.url", g.nats)
+	cmd.Stderr = testLog{t}
+	if err := cmd.Start(); err != nil {
+		return err
 	}
-	poll(t, "a gateway serves", func() bool {
+	g.cmd = cmd
+	serves := comes(pollTime, func() bool {
 		r, err := http.Get("http://" + g.address + "/readyz")
 		if err != nil {
 			return false
@@ -93,6 +94,10 @@ func (g *gatewayProcess) start(t *testing.T) {
 		defer r.Body.Close()
 		return r.StatusCode == http.StatusOK
 	})
+	if !serves {
+		return fmt.Errorf("the gateway at %s does not serve in time", g.address)
+	}
+	return nil
 }
 
 // kill is SIGKILL: nothing is flushed, nothing is said.
@@ -101,22 +106,34 @@ func (g *gatewayProcess) kill() {
 	_ = g.cmd.Wait()         // says that it was killed
 }
 
+// pollTime is how long a poll takes at most.
+const pollTime = 2 * time.Minute
+
 // poll asks until it is true.
 func poll(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	pollFor(t, 45*time.Second, what, ok)
+	pollFor(t, pollTime, what, ok)
 }
 
 // pollFor is poll for what may take longer, or less.
 func pollFor(t testing.TB, most time.Duration, what string, ok func() bool) {
 	t.Helper()
+	if !comes(most, ok) {
+		t.Fatalf("not in time: %s", what)
+	}
+}
+
+// comes asks until it is true, and reports whether that was in time. Unlike
+// poll, any goroutine may call it.
+func comes(most time.Duration, ok func() bool) bool {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.Now().Add(most); !ok(); <-tick.C {
 		if time.Now().After(deadline) {
-			t.Fatalf("not in time: %s", what)
+			return false
 		}
 	}
+	return true
 }
 
 // record is a line of a worker: what it did with which job, and how it ended.
@@ -193,10 +210,7 @@ func (w *historyWorker) job(ctx context.Context, c *client.Client, m client.Mess
 	poison := strings.HasPrefix(string(m.Data), `"poison`)
 	switch chance := w.rnd.IntN(1000); {
 	case chance < 20:
-		// Beyond the lease, whatever the server says meanwhile.
-		timer := time.NewTimer(historyLease + historyLease/4)
-		<-timer.C
-		w.note("stale", m, c.Ack(ctx, m.Lease, nil))
+		w.outlast(ctx, c, m)
 	case chance < 32:
 		return false
 	case chance < 57 || poison:
@@ -209,6 +223,13 @@ func (w *historyWorker) job(ctx context.Context, c *client.Client, m client.Mess
 		w.note("ack", m, c.Ack(ctx, m.Lease, []byte(`"`+strings.Trim(string(m.Data), `"`)+`"`)))
 	}
 	return true
+}
+
+// outlast acks a job beyond its lease, whatever the server says meanwhile.
+func (w *historyWorker) outlast(ctx context.Context, c *client.Client, m client.Message) {
+	timer := time.NewTimer(historyLease + historyLease/4)
+	<-timer.C
+	w.note("stale", m, c.Ack(ctx, m.Lease, nil))
 }
 
 // workerFleet runs worker processes and kills them now and then.
@@ -226,7 +247,7 @@ type workerFleet struct {
 func (f *workerFleet) run(i int, rnd *rand.Rand) {
 	for n := 0; ; n++ {
 		// Some are killed soon; the others live long enough to outlast a lease.
-		life := time.NewTimer(time.Duration(200+rnd.IntN(1000)+i%2*4000) * time.Millisecond)
+		life := time.NewTimer(time.Duration(200+rnd.IntN(1000)+i%2*8000) * time.Millisecond)
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d %s", workerEnv, rnd.Uint64(), strings.Join(f.urls, " ")))
 		out, err := cmd.StdoutPipe()
@@ -259,6 +280,29 @@ func (f *workerFleet) run(i int, rnd *rand.Rand) {
 		f.kills++
 		f.mu.Unlock()
 	}
+}
+
+// outlast is one worker more, which is not killed and outlasts one lease: that
+// any of the others lives long enough for that is chance.
+func (f *workerFleet) outlast(ctx context.Context, url string) error {
+	c, err := client.Dial(ctx, url, client.Options{Timeout: patience})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	s, err := c.Work(ctx, "jobs.history", 1)
+	if err != nil {
+		return err
+	}
+	m, err := s.Next(ctx)
+	if err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	w := &historyWorker{out: json.NewEncoder(&out)}
+	w.outlast(ctx, c, m)
+	f.read(bufio.NewScanner(&out))
+	return nil
 }
 
 func (f *workerFleet) read(lines *bufio.Scanner) {
@@ -297,7 +341,9 @@ func TestJobHistory(t *testing.T) {
 	gateways := make([]*gatewayProcess, 2)
 	for i := range gateways {
 		gateways[i] = &gatewayProcess{binary: binary, config: config, address: freeAddress(t), nats: store.ClientURL()}
-		gateways[i].start(t)
+		if err := gateways[i].start(t); err != nil {
+			t.Fatal(err)
+		}
 		t.Cleanup(gateways[i].kill)
 	}
 	urls := []string{gateways[0].url(), gateways[1].url()}
@@ -309,16 +355,19 @@ func TestJobHistory(t *testing.T) {
 	stopFleet := sync.OnceFunc(func() { close(fleet.stop); fleet.wg.Wait() })
 	t.Cleanup(stopFleet)
 
-	killed := make(chan struct{})
+	killed, outlasted := make(chan error, 1), make(chan error, 1)
 	half := make(chan struct{})
 	go func() {
-		defer close(killed)
 		<-half
 		gateways[1].kill()
-		gateways[1].start(t)
+		killed <- gateways[1].start(t)
 	}()
+	ctx := testContext(t)
+	go func() { outlasted <- fleet.outlast(ctx, gateways[0].url()) }() // at the gateway that stays
 	watch := submitJobs(t, gateways[0].url(), half)
-	<-killed
+	if err := errors.Join(<-killed, <-outlasted); err != nil {
+		t.Fatal(err)
+	}
 	js := admin(t, &node{nats: store.ClientURL()})
 	poll(t, "the queue is empty", func() bool {
 		s, err := js.Stream(testContext(t), "JOBS")
@@ -334,7 +383,7 @@ func TestJobHistory(t *testing.T) {
 func submitJobs(t *testing.T, url string, half chan struct{}) map[string]string {
 	t.Helper()
 	watch := map[string]string{}
-	c, err := client.Dial(testContext(t), url, client.Options{})
+	c, err := client.Dial(testContext(t), url, client.Options{Timeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -347,11 +396,14 @@ func submitJobs(t *testing.T, url string, half chan struct{}) map[string]string 
 		if i%(historyJobs/historyPoison) == 0 {
 			name = fmt.Sprint("poison-", i)
 		}
-		ack, err := c.Publish(testContext(t), "jobs.history", []byte(`"`+name+`"`), client.PubOptions{Key: name})
-		if err != nil {
-			t.Fatalf("submitting %s: %v", name, err)
-		}
-		watch[name] = ack.Watch
+		poll(t, name+" is stored", func() bool {
+			ack, err := c.Publish(testContext(t), "jobs.history", []byte(`"`+name+`"`), client.PubOptions{Key: name})
+			if err != nil && !errors.Is(err, &bridge.Error{Code: bridge.CodeUnavailable}) {
+				t.Fatalf("submitting %s: %v", name, err)
+			}
+			watch[name] = ack.Watch
+			return err == nil
+		})
 	}
 	return watch
 }
