@@ -262,7 +262,7 @@ func TestA14Rotation(t *testing.T) {
 			long := s.sign(older, "ann", c.at(10*coolDown))
 			native := dial(t, n, client.Options{Token: long})
 			socket := stock(t, n, long)
-			ending := dial(t, n, client.Options{Token: s.sign(older, "bob", time.Now().Add(2*time.Second))})
+			ending := dial(t, n, client.Options{Token: s.sign(older, "bob", time.Now().Add(5*time.Second))})
 			fetched("connected", 1)
 
 			newer := s.add("newer", method)
