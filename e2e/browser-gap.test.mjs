@@ -14,7 +14,7 @@ let browser;
 before(async () => { browser = await launch(); });
 after(() => browser?.close());
 
-test('messages trimmed while the page was offline are shown as a gap', { timeout: 60_000 }, async (t) => {
+test('messages trimmed while the page was offline are shown as a gap', { timeout: 120_000 }, async (t) => {
   const jetway = await new Jetway({ config }).start();
   t.after(() => jetway.stop());
   const page = await open(browser, jetway.url + '?record');

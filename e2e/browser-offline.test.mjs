@@ -19,7 +19,7 @@ const ways = {
 };
 
 for (const [name, way] of Object.entries(ways)) {
-  test(`offline by ${name}, ${EVENTS} events, two kills`, { timeout: 90_000 }, async (t) => {
+  test(`offline by ${name}, ${EVENTS} events, two kills`, { timeout: 120_000 }, async (t) => {
     const history = new History();
     const jetway = await new Jetway().start();
     t.after(() => jetway.stop());

@@ -10,7 +10,7 @@ let browser;
 before(async () => { browser = await launch(); });
 after(() => browser?.close());
 
-test('the outbox goes out once after the return', { timeout: 60_000 }, async (t) => {
+test('the outbox goes out once after the return', { timeout: 120_000 }, async (t) => {
   const jetway = await new Jetway().start();
   t.after(() => jetway.stop());
   const page = await open(browser, jetway.url + '?record');
@@ -46,7 +46,7 @@ test('the outbox goes out once after the return', { timeout: 60_000 }, async (t)
   assert.deepEqual(page.errors, []);
 });
 
-test('a kill in the middle of the outbox stores nothing twice', { timeout: 60_000 }, async (t) => {
+test('a kill in the middle of the outbox stores nothing twice', { timeout: 120_000 }, async (t) => {
   const copies = 300;
   const jetway = await new Jetway().start();
   t.after(() => jetway.stop());

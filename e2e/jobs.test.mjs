@@ -84,7 +84,7 @@ async function assertDoneOnce(jetway, page) {
 
 const midWay = (job) => job.state === 'active' && job.percent >= 20 && job.percent < 90;
 
-test('a tab works, the page is reloaded mid-way', { timeout: 60_000 }, async (t) => {
+test('a tab works, the page is reloaded mid-way', { timeout: 120_000 }, async (t) => {
   const { jetway, page } = await start(t);
   await submit(page);
   await all(page, 'all are queued', (job) => job.state === 'queued');
@@ -112,7 +112,7 @@ test('a tab works, the page is reloaded mid-way', { timeout: 60_000 }, async (t)
   assert.deepEqual(await w.evaluate(() => window.jetway.counts), { done: 3, failed: 0, dead: 0, lost: 0 });
 });
 
-test('a Go program works, the page is reloaded mid-way', { timeout: 60_000 }, async (t) => {
+test('a Go program works, the page is reloaded mid-way', { timeout: 120_000 }, async (t) => {
   const { jetway, page } = await start(t, { nats: true });
   await submit(page);
   const child = await goWorker(t, jetway, '--pause', '200ms');
@@ -131,7 +131,7 @@ test('a Go program works, the page is reloaded mid-way', { timeout: 60_000 }, as
   assert.equal(js.filter((j) => j.state === 'queued').length, 2);
 });
 
-test('jetway is killed mid-way, and a job is submitted meanwhile', { timeout: 60_000 }, async (t) => {
+test('jetway is killed mid-way, and a job is submitted meanwhile', { timeout: 120_000 }, async (t) => {
   const { jetway, page } = await start(t, { nats: true });
   await submit(page);
   const w = await worker(t, jetway, 'slow');
@@ -151,7 +151,7 @@ test('jetway is killed mid-way, and a job is submitted meanwhile', { timeout: 60
   await assertDoneOnce(jetway, page);
 });
 
-test('a worker tab is closed mid-job, another one gets the job', { timeout: 60_000 }, async (t) => {
+test('a worker tab is closed mid-job, another one gets the job', { timeout: 120_000 }, async (t) => {
   const { jetway, page } = await start(t);
   await submit(page);
   const first = await worker(t, jetway, 'slow');
@@ -166,7 +166,7 @@ test('a worker tab is closed mid-job, another one gets the job', { timeout: 60_0
   assert.deepEqual(story.filter((e) => e.state === 'active').map((e) => e.try), [1, 2]);
 });
 
-test('five failures make a dead letter; what is no image is one at once', { timeout: 60_000 }, async (t) => {
+test('five failures make a dead letter; what is no image is one at once', { timeout: 120_000 }, async (t) => {
   const { jetway, page } = await start(t, { nats: true });
   await submit(page);
   const w = await worker(t, jetway, 'fail');
@@ -201,7 +201,7 @@ test('five failures make a dead letter; what is no image is one at once', { time
   }
 });
 
-test('a silent worker loses its lease, and stops', { timeout: 60_000 }, async (t) => {
+test('a silent worker loses its lease, and stops', { timeout: 120_000 }, async (t) => {
   const { jetway, page } = await start(t);
   await submit(page);
   const silent = await worker(t, jetway, 'silent');
@@ -212,7 +212,7 @@ test('a silent worker loses its lease, and stops', { timeout: 60_000 }, async (t
   await assertDoneOnce(jetway, page);
 });
 
-test('a full queue is waited for; a delayed job waits', { timeout: 60_000 }, async (t) => {
+test('a full queue is waited for; a delayed job waits', { timeout: 120_000 }, async (t) => {
   const { jetway, page } = await start(t, { config: 'queues: {lease: 3s, max_jobs: 2}\n' });
   await submit(page);
   await page.getByText('The queue is full; trying again.').waitFor();
@@ -227,7 +227,7 @@ test('a full queue is waited for; a delayed job waits', { timeout: 60_000 }, asy
   assert.ok(Date.now() - before >= 3_000, 'the delay was not kept');
 });
 
-test('more jobs than subscriptions', { timeout: 60_000 }, async (t) => {
+test('more jobs than subscriptions', { timeout: 120_000 }, async (t) => {
   const { jetway, page } = await start(t, { nats: true });
   const image = await page.evaluate(() => {
     const canvas = Object.assign(document.createElement('canvas'), { width: 480, height: 300 });

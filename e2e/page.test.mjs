@@ -21,7 +21,7 @@ async function both(t, { query = '?record', ...options } = {}) {
 }
 const subs = (server) => server.frames.filter((f) => 'sub' in f);
 
-test('a lost answer is asked for again, under the same key', { timeout: 30_000 }, async (t) => {
+test('a lost answer is asked for again, under the same key', { timeout: 120_000 }, async (t) => {
   const { server, page } = await both(t);
   await state(page, 'live');
   server.intercept = (f, c) => {
@@ -40,7 +40,7 @@ test('a lost answer is asked for again, under the same key', { timeout: 30_000 }
   assert.equal(server.log.length, 1);
 });
 
-test('a page that has seen nothing resumes at the place where it started', { timeout: 30_000 }, async (t) => {
+test('a page that has seen nothing resumes at the place where it started', { timeout: 120_000 }, async (t) => {
   const { server, page } = await both(t);
   await state(page, 'live');
   await goOffline(page);
@@ -50,7 +50,7 @@ test('a page that has seen nothing resumes at the place where it started', { tim
   assert.deepEqual(subs(server).map((f) => f.from), ['new', 'fake1-0']);
 });
 
-test('a refused publish stays, says why, and does not hold up others', { timeout: 30_000 }, async (t) => {
+test('a refused publish stays, says why, and does not hold up others', { timeout: 120_000 }, async (t) => {
   const { server, page } = await both(t);
   await state(page, 'live');
   server.intercept = (f, c) => f.data === 'bad' && (server.send(c, { err: f.id, code: 'forbidden', msg: 'not yours' }), true);
@@ -65,7 +65,7 @@ test('a refused publish stays, says why, and does not hold up others', { timeout
   assert.equal((await stats(page)).outbox, 0);
 });
 
-test('a key that the server may have forgotten is not sent again unasked', { timeout: 30_000 }, async (t) => {
+test('a key that the server may have forgotten is not sent again unasked', { timeout: 120_000 }, async (t) => {
   const { server, page } = await both(t, { hi: { dedupe: '1ms' } });
   await state(page, 'live');
   server.intercept = (f, c) => 'pub' in f && (server.publish(f.pub, f.data, f.key), c.ws.terminate(), true);
@@ -76,7 +76,7 @@ test('a key that the server may have forgotten is not sent again unasked', { tim
   await until('it is gone', async () => (await stats(page)).outbox === 0);
 });
 
-test('a silent connection is found, left and replaced', { timeout: 30_000 }, async (t) => {
+test('a silent connection is found, left and replaced', { timeout: 120_000 }, async (t) => {
   const { server, page } = await both(t, { hi: { ping: '500ms' } });
   await state(page, 'live');
   server.frozen = true;
@@ -86,7 +86,7 @@ test('a silent connection is found, left and replaced', { timeout: 30_000 }, asy
   await until('the event has come after all', async () => (await stats(page)).received.length === 1);
 });
 
-test('bye says when to come back', { timeout: 30_000 }, async (t) => {
+test('bye says when to come back', { timeout: 120_000 }, async (t) => {
   const { server, page } = await both(t);
   await state(page, 'live');
   const left = performance.now();
@@ -98,7 +98,7 @@ test('bye says when to come back', { timeout: 30_000 }, async (t) => {
 });
 
 for (const code of [4401, 4403, 4409, 4413]) {
-  test(`after ${code} the page stays away and says why`, { timeout: 30_000 }, async (t) => {
+  test(`after ${code} the page stays away and says why`, { timeout: 120_000 }, async (t) => {
     const { server, page } = await both(t);
     await state(page, 'live');
     server.close(code, 'because');
@@ -111,7 +111,7 @@ for (const code of [4401, 4403, 4409, 4413]) {
   });
 }
 
-test('a gap while connected is shown', { timeout: 30_000 }, async (t) => {
+test('a gap while connected is shown', { timeout: 120_000 }, async (t) => {
   const { server, page } = await both(t);
   await state(page, 'live');
   for (const c of server.clients) server.send(c, { gap: 's1', after: 'fake1-3', next: 'fake1-9' });
@@ -119,7 +119,7 @@ test('a gap while connected is shown', { timeout: 30_000 }, async (t) => {
   assert.equal((await stats(page)).gaps.length, 1);
 });
 
-test('what others publish stays text', { timeout: 30_000 }, async (t) => {
+test('what others publish stays text', { timeout: 120_000 }, async (t) => {
   const { server, page } = await both(t);
   await state(page, 'live');
   const evil = '<img src=x onerror="window.hit=1"><script>window.hit=1</script>';
@@ -130,7 +130,7 @@ test('what others publish stays text', { timeout: 30_000 }, async (t) => {
   assert.equal(await page.evaluate(() => window.hit), undefined);
 });
 
-test('numbers keep their digits, both ways', { timeout: 30_000 }, async (t) => {
+test('numbers keep their digits, both ways', { timeout: 120_000 }, async (t) => {
   const { page, server } = await both(t);
   await state(page, 'live');
   let sent;
@@ -147,7 +147,7 @@ test('numbers keep their digits, both ways', { timeout: 30_000 }, async (t) => {
   await until('it was sent', () => sent);
 });
 
-test('a burst does not freeze the page', { timeout: 60_000 }, async (t) => {
+test('a burst does not freeze the page', { timeout: 120_000 }, async (t) => {
   const { server, page } = await both(t, { delay: 5 });
   await state(page, 'live');
   await goOffline(page);
@@ -163,7 +163,7 @@ test('a burst does not freeze the page', { timeout: 60_000 }, async (t) => {
   await page.getByRole('progressbar').waitFor();
   await until('half of it', async () => (await page.evaluate(() => window.jetway.count)) > 20_000);
   await screenshot(page, 'catching-up');
-  await until('all of it', async () => (await page.evaluate(() => window.jetway.count)) === 50_000, { within: 40_000 });
+  await until('all of it', async () => (await page.evaluate(() => window.jetway.count)) === 50_000);
   const took = (performance.now() - start) / 1000, longest = await page.evaluate(() => window.longest);
   t.diagnostic(`${Math.round(50_000 / took)} events/s, longest frame ${Math.round(longest)} ms`);
   assert.ok(await page.locator('#list > li').count() <= 500);
@@ -172,7 +172,7 @@ test('a burst does not freeze the page', { timeout: 60_000 }, async (t) => {
   assert.equal((await stats(page)).duplicates, 0);
 });
 
-test('two tabs share an outbox without sharing a switch', { timeout: 30_000 }, async (t) => {
+test('two tabs share an outbox without sharing a switch', { timeout: 120_000 }, async (t) => {
   const { server, page } = await both(t);
   await state(page, 'live');
   await goOffline(page);

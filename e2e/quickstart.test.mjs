@@ -15,7 +15,7 @@ const taken = (port) => new Promise((ok) => {
   const s = net.createServer().once('error', () => ok(true)).listen(port, '127.0.0.1', () => s.close(() => ok(false)));
 });
 
-test('jetway without any configuration', { timeout: 60_000 }, async (t) => {
+test('jetway without any configuration', { timeout: 120_000 }, async (t) => {
   for (const port of [8080, 8081, 4222]) assert.equal(await taken(port), false, `port ${port} is taken: the quick start cannot be tested here`);
   const jetway = await new Jetway({ bare: true }).start();
   t.after(() => jetway.stop());

@@ -23,7 +23,7 @@ async function start(t) {
 }
 
 for (const [name, transports] of Object.entries(TRANSPORTS)) {
-  test(`${name}: retries through three kills: everything is stored once, in order`, { timeout: 30_000 }, async (t) => {
+  test(`${name}: retries through three kills: everything is stored once, in order`, { timeout: 120_000 }, async (t) => {
     const EVENTS = 400, history = new History();
     const jetway = await start(t);
     const socket = client(t, jetway.url, { transports, retries: 1000, ackTimeout: 2000 });
@@ -52,7 +52,7 @@ for (const [name, transports] of Object.entries(TRANSPORTS)) {
   });
 }
 
-test('events that ask for an acknowledgement are recovered: a durable subscription through kills, at least once, in order; what is acknowledged never comes again', { timeout: 30_000 }, async (t) => {
+test('events that ask for an acknowledgement are recovered: a durable subscription through kills, at least once, in order; what is acknowledged never comes again', { timeout: 120_000 }, async (t) => {
   const EVENTS = 300, history = new History();
   const jetway = await start(t);
   const socket = client(t, jetway.url);
@@ -97,7 +97,7 @@ test('events that ask for an acknowledgement are recovered: a durable subscripti
   assert.equal(after, 0, `acknowledged and delivered again; the last was at ${pos.pos}`);
 });
 
-test('jobs: ack, ack({data}), nak with a delay, term, and none at all', { timeout: 30_000 }, async (t) => {
+test('jobs: ack, ack({data}), nak with a delay, term, and none at all', { timeout: 120_000 }, async (t) => {
   const jetway = await start(t);
   const worker = await connect(t, jetway.url), boss = await connect(t, jetway.url);
   const tries = new Map(), whole = [];
@@ -134,7 +134,7 @@ test('jobs: ack, ack({data}), nak with a delay, term, and none at all', { timeou
   assert.deepEqual(dead.sort(), ['failing', 'term']);
 });
 
-test('events that ask for an acknowledgement are recovered: jobs through kills, each is done once', { timeout: 30_000 }, async (t) => {
+test('events that ask for an acknowledgement are recovered: jobs through kills, each is done once', { timeout: 120_000 }, async (t) => {
   const JOBS = 150, history = new History();
   const jetway = await start(t);
   const socket = client(t, jetway.url);

@@ -34,7 +34,7 @@ async function window_(t, jetway) {
   return page;
 }
 
-test('two windows, a service, a reload, and a kill while one writes', { timeout: 30_000 }, async (t) => {
+test('two windows, a service, a reload, and a kill while one writes', { timeout: 120_000 }, async (t) => {
   const history = new History();
   const jetway = await new Jetway({ config: CONFIG }).start();
   t.after(() => jetway.stop());
@@ -82,7 +82,7 @@ test('two windows, a service, a reload, and a kill while one writes', { timeout:
   assert.deepEqual(await holds(one, 13), stored, 'the reloaded page shows something else');
 });
 
-test('what is sent again after a lost acknowledgement is stored once', { timeout: 30_000 }, async (t) => {
+test('what is sent again after a lost acknowledgement is stored once', { timeout: 120_000 }, async (t) => {
   const jetway = await new Jetway({ config: CONFIG }).start();
   t.after(() => jetway.stop());
   const page = await window_(t, jetway);

@@ -36,7 +36,7 @@ const variants = Object.entries(TRANSPORTS).map(([name, transports]) => [name, {
 variants.push(['websocket, msgpack', { transports: ['websocket'], parser }], ['upgrade, msgpack', { parser, transports: TRANSPORTS.upgrade }]);
 
 for (const [name, options] of variants) {
-  test(`${name}: events, acknowledgements, arguments, binary`, { timeout: 30_000 }, async (t) => {
+  test(`${name}: events, acknowledgements, arguments, binary`, { timeout: 120_000 }, async (t) => {
     const at = subject();
     const a = await connect(t, jetway.url, options), b = await connect(t, jetway.url, options);
     if (options.transports.length > 1) await until('the upgrade', () => transport(a) === 'websocket' && transport(b) === 'websocket');
@@ -62,7 +62,7 @@ for (const [name, options] of variants) {
     assert.deepEqual(plain(got), plain(binary));
   });
 
-  test(`${name}: mapped names, both ways`, { timeout: 30_000 }, async (t) => {
+  test(`${name}: mapped names, both ways`, { timeout: 120_000 }, async (t) => {
     const a = await connect(t, jetway.url, options);
     await subscribe(a, 'events.orders.>');
     const got = collect(a, `order:${name.length}`);
@@ -76,9 +76,9 @@ for (const [name, options] of variants) {
   });
 }
 
-test('what is refused is told in the acknowledgement', { timeout: 30_000 }, async (t) => {
+test('what is refused is told in the acknowledgement', { timeout: 120_000 }, async (t) => {
   const a = await connect(t, jetway.url);
-  const answer = (...args) => a.timeout(10_000).emitWithAck(...args);
+  const answer = (...args) => a.timeout(30_000).emitWithAck(...args);
   for (const [args, code] of [
     [['no subject', 1], 'bad_subject'],
     [['order:a.b', 1], 'bad_subject'],
@@ -97,7 +97,7 @@ test('what is refused is told in the acknowledgement', { timeout: 30_000 }, asyn
   assert.ok(a.connected, 'a refusal has closed the connection');
 });
 
-test('namespaces: those there are do not hear each other\'s rest, others are refused', { timeout: 30_000 }, async (t) => {
+test('namespaces: those there are do not hear each other\'s rest, others are refused', { timeout: 120_000 }, async (t) => {
   const at = subject();
   const main = await connect(t, jetway.url);
   const admin = client(t, jetway.url, { namespace: '/admin' });
@@ -129,7 +129,7 @@ test('namespaces: those there are do not hear each other\'s rest, others are ref
   assert.equal(unknown.connected, false);
 });
 
-test('connect_error says why, with data', { timeout: 30_000 }, async (t) => {
+test('connect_error says why, with data', { timeout: 120_000 }, async (t) => {
   const closed = await new Jetway({ config: 'auth: {anonymous: ""}\n' }).start();
   t.after(() => closed.stop());
   for (const transports of Object.values(TRANSPORTS)) {
@@ -143,16 +143,16 @@ test('connect_error says why, with data', { timeout: 30_000 }, async (t) => {
 });
 
 // socket.io#3946: over maxHttpBufferSize the reference closes the connection, and the client sees "transport close".
-test('#3946: messages over the limit are refused with a clear error', { timeout: 30_000 }, async (t) => {
+test('#3946: messages over the limit are refused with a clear error', { timeout: 120_000 }, async (t) => {
   const small = await new Jetway({ config: 'limits: {max_message_bytes: 64KiB}\n' }).start();
   t.after(() => small.stop());
   for (const [name, transports] of Object.entries(TRANSPORTS)) {
     const a = await connect(t, small.url, { transports });
-    const r = await a.timeout(10_000).emitWithAck('events.big', 'x'.repeat(100_000));
+    const r = await a.timeout(30_000).emitWithAck('events.big', 'x'.repeat(100_000));
     assert.deepEqual([r.ok, r.code], [false, 'too_big'], `${name}: ${JSON.stringify(r)}`);
     assert.match(r.msg + r.hint, /max_message_bytes/);
     await ok(a, 'events.big', 'x'.repeat(60_000)); // on the same connection
-    const binary = await a.timeout(10_000).emitWithAck('events.big', Buffer.alloc(100_000));
+    const binary = await a.timeout(30_000).emitWithAck('events.big', Buffer.alloc(100_000));
     assert.deepEqual([binary.ok, binary.code], [false, 'too_big'], `${name}, binary: ${JSON.stringify(binary)}`);
     assert.deepEqual(a.closes, []);
     const noAck = collect(a, 'jetway:error');
@@ -178,7 +178,7 @@ async function site(t, body) {
   return `http://127.0.0.1:${server.address().port}`;
 }
 
-test('Chromium: pages of the origins that are let in, over each transport, and no others', { timeout: 30_000 }, async (t) => {
+test('Chromium: pages of the origins that are let in, over each transport, and no others', { timeout: 120_000 }, async (t) => {
   let gateway;
   const body = () => `<!doctype html><title>elsewhere</title><script src="${gateway.url}socket.io/socket.io.js"></script>`;
   const friend = await site(t, body), stranger = await site(t, body);

@@ -48,7 +48,7 @@ function readers(t, url, history, ways) {
   });
 }
 
-test('#2140: polling without sticky sessions: each request may reach another gateway', { timeout: 30_000 }, async (t) => {
+test('#2140: polling without sticky sessions: each request may reach another gateway', { timeout: 120_000 }, async (t) => {
   const { gateways, proxy } = await cluster(t), history = new History();
   const all = readers(t, proxy.url, history, Array(6).fill(TRANSPORTS.polling));
   await Promise.all(all.map((s) => connected(s)));
@@ -62,7 +62,7 @@ test('#2140: polling without sticky sessions: each request may reach another gat
   await Promise.all(all.map(async (s, i) => {
     for (let n = 1; n <= 10; n++) {
       const v = log.attempt(`s${i}-${n}`);
-      const a = await s.timeout(10_000).emitWithAck(`log:s${i}`, v, v);
+      const a = await s.timeout(30_000).emitWithAck(`log:s${i}`, v, v);
       assert.ok(a.ok, JSON.stringify(a));
       log.ack(v);
     }
@@ -78,7 +78,7 @@ test('#2140: polling without sticky sessions: each request may reach another gat
   assert.ok(shares.length === 2 && Math.min(...shares) > 30, 'the proxy was sticky');
 });
 
-test('upgrade without sticky sessions', { timeout: 30_000 }, async (t) => {
+test('upgrade without sticky sessions', { timeout: 120_000 }, async (t) => {
   const { gateways, proxy } = await cluster(t), history = new History();
   const all = readers(t, proxy.url, history, Array(8).fill(TRANSPORTS.upgrade));
   await Promise.all(all.map((s) => connected(s)));
@@ -90,7 +90,7 @@ test('upgrade without sticky sessions', { timeout: 30_000 }, async (t) => {
   }
 });
 
-test('#5413: rolling kills: sessions go on at the other gateway', { timeout: 30_000 }, async (t) => {
+test('#5413: rolling kills: sessions go on at the other gateway', { timeout: 120_000 }, async (t) => {
   const { nats, gateways, proxy } = await cluster(t), history = new History();
   const all = readers(t, proxy.url, history, Object.values(TRANSPORTS));
   await Promise.all(all.map((s) => connected(s)));
@@ -117,7 +117,7 @@ test('#5413: rolling kills: sessions go on at the other gateway', { timeout: 30_
   assert.ok(moved >= 6, 'the kills hit hardly anybody');
 });
 
-test('NATS is killed and comes back: clients with retries lose nothing, readers miss nothing', { timeout: 30_000 }, async (t) => {
+test('NATS is killed and comes back: clients with retries lose nothing, readers miss nothing', { timeout: 120_000 }, async (t) => {
   const EVENTS = 200, { nats, gateways, proxy } = await cluster(t, 1), history = new History(), log = new History();
   const [reader] = readers(t, proxy.url, history, [TRANSPORTS.websocket]);
   const socket = client(t, proxy.url, { retries: 1000, ackTimeout: 1000 });
@@ -143,7 +143,7 @@ test('NATS is killed and comes back: clients with retries lose nothing, readers 
 
 // The reference's adapters send what is emitted to a room to every node, once for each room and emit. Here each gateway
 // reads a stream once, which is what lets a client come back to any of them; more clients and rooms add nothing.
-test('#5226: an event reaches each gateway once, whatever rooms and clients there are', { timeout: 30_000 }, async (t) => {
+test('#5226: an event reaches each gateway once, whatever rooms and clients there are', { timeout: 120_000 }, async (t) => {
   const EVENTS = 200, ROOMS = 10, { nats, gateways } = await cluster(t, 3), history = new History();
   const [busy, quiet, empty] = gateways;
   const all = readers(t, busy.url, history, Array(20).fill(TRANSPORTS.websocket));

@@ -19,7 +19,7 @@ const variants = Object.entries(TRANSPORTS).map(([name, transports]) => [name, {
 variants.push(['websocket, msgpack', { transports: ['websocket'], parser }]);
 
 for (const [name, options] of variants) {
-  test(`J04 ${name}: __proto__ and constructor pass, and change nothing`, { timeout: 30_000 }, async (t) => {
+  test(`J04 ${name}: __proto__ and constructor pass, and change nothing`, { timeout: 120_000 }, async (t) => {
     const at = `events.j04.${name.length}`;
     const a = await connect(t, jetway.url, options), b = await connect(t, jetway.url, options);
     await subscribe(b, at);
@@ -40,7 +40,7 @@ for (const [name, options] of variants) {
 }
 
 for (const event of ['events.__proto__', 'events.constructor.prototype', 'events.toString']) {
-  test(`J04 the event ${event} is one like any other`, { timeout: 30_000 }, async (t) => {
+  test(`J04 the event ${event} is one like any other`, { timeout: 120_000 }, async (t) => {
     const a = await connect(t, jetway.url);
     await subscribe(a, event);
     const got = collect(a, event);
@@ -50,7 +50,7 @@ for (const event of ['events.__proto__', 'events.constructor.prototype', 'events
   });
 }
 
-test('J04 the events __proto__ and constructor, of one token', { timeout: 30_000 }, async (t) => {
+test('J04 the events __proto__ and constructor, of one token', { timeout: 120_000 }, async (t) => {
   const a = await connect(t, jetway.url);
   for (const event of ['__proto__', 'constructor', 'hasOwnProperty']) await ok(a, event, 1); // live only, and nobody there
   assert.ok(a.connected);

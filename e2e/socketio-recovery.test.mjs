@@ -53,7 +53,7 @@ function assertRecovered(t, { history }, socket, times) {
 
 for (const mode of ['trailing', 'event']) {
   for (const [name, transports] of Object.entries(TRANSPORTS)) {
-    test(`#5413: recovery after a server restart (${mode}, ${name})`, { timeout: 30_000 }, async (t) => {
+    test(`#5413: recovery after a server restart (${mode}, ${name})`, { timeout: 120_000 }, async (t) => {
       const r = await rig(t, config(`recovery: ${mode}, ${HEARTBEAT}`));
       const socket = reader(t, r, { transports });
       await connected(socket);
@@ -75,7 +75,7 @@ for (const mode of ['trailing', 'event']) {
   }
 }
 
-test('#4880: recovery of a half-open connection, before the server has noticed', { timeout: 30_000 }, async (t) => {
+test('#4880: recovery of a half-open connection, before the server has noticed', { timeout: 120_000 }, async (t) => {
   const r = await rig(t, config('ping_interval: 20s, ping_timeout: 20s'));
   const socket = reader(t, r);
   await connected(socket);
@@ -92,7 +92,7 @@ test('#4880: recovery of a half-open connection, before the server has noticed',
   assertRecovered(t, r, socket, 5);
 });
 
-test('#4880: recovery after a cut that nobody is told of', { timeout: 30_000 }, async (t) => {
+test('#4880: recovery after a cut that nobody is told of', { timeout: 120_000 }, async (t) => {
   for (const [name, transports] of Object.entries(TRANSPORTS)) {
     const r = await rig(t, config('ping_interval: 300ms, ping_timeout: 700ms'));
     const socket = reader(t, r, { transports });
@@ -110,7 +110,7 @@ test('#4880: recovery after a cut that nobody is told of', { timeout: 30_000 }, 
   }
 });
 
-test('#5282: recovery of a client that was idle for longer than sessions are kept', { timeout: 30_000 }, async (t) => {
+test('#5282: recovery of a client that was idle for longer than sessions are kept', { timeout: 120_000 }, async (t) => {
   const TTL = 3000;
   const r = await rig(t, config(`session_ttl: ${TTL}ms, ${HEARTBEAT}`));
   const socket = reader(t, r);
@@ -130,7 +130,7 @@ test('#5282: recovery of a client that was idle for longer than sessions are kep
   assertRecovered(t, r, socket, 2);
 });
 
-test('#4888, #5538: recovery of a client that has received no event yet', { timeout: 30_000 }, async (t) => {
+test('#4888, #5538: recovery of a client that has received no event yet', { timeout: 120_000 }, async (t) => {
   for (const mode of ['trailing', 'event']) {
     for (const how of ['restart', 'change']) {
       const r = await rig(t, config(`recovery: ${mode}, ${HEARTBEAT}`));
@@ -151,7 +151,7 @@ test('#4888, #5538: recovery of a client that has received no event yet', { time
   }
 });
 
-test('PR #5539: recovery with events in between that no stream stores', { timeout: 30_000 }, async (t) => {
+test('PR #5539: recovery with events in between that no stream stores', { timeout: 120_000 }, async (t) => {
   for (const mode of ['trailing', 'event']) {
     const r = await rig(t, config(`recovery: ${mode}, ${HEARTBEAT}`));
     const socket = reader(t, r);
@@ -175,7 +175,7 @@ test('PR #5539: recovery with events in between that no stream stores', { timeou
   }
 });
 
-test('#5491: authorisation comes before the replay', { timeout: 30_000 }, async (t) => {
+test('#5491: authorisation comes before the replay', { timeout: 120_000 }, async (t) => {
   const roles = (filter) => `auth: {anonymous: someone}\nroles: {someone: {pub: [">"], sub: [${filter}]}}\n`;
   for (const [name, after] of [
     ['may not read it any more', roles('events.other.>')],
@@ -211,7 +211,7 @@ test('#5491: authorisation comes before the replay', { timeout: 30_000 }, async 
   }
 });
 
-test('#5250: a signal when the session has expired', { timeout: 30_000 }, async (t) => {
+test('#5250: a signal when the session has expired', { timeout: 120_000 }, async (t) => {
   const TTL = 1500;
   for (const mode of ['trailing', 'event']) {
     const r = await rig(t, config(`recovery: ${mode}, session_ttl: ${TTL}ms, ${HEARTBEAT}`));
@@ -237,7 +237,7 @@ test('#5250: a signal when the session has expired', { timeout: 30_000 }, async 
   }
 });
 
-test('#5250: a page that says what it has misses nothing when its session has expired', { timeout: 30_000 }, async (t) => {
+test('#5250: a page that says what it has misses nothing when its session has expired', { timeout: 120_000 }, async (t) => {
   const TTL = 1000;
   const r = await rig(t, config(`session_ttl: ${TTL}ms, ${HEARTBEAT}`));
   const socket = reader(t, r, { auth: { serverOffset: 0 } }), expired = collect(socket, 'jetway:expired');
@@ -258,7 +258,7 @@ test('#5250: a page that says what it has misses nothing when its session has ex
   t.diagnostic(r.history.assertExact('reader'));
 });
 
-test('what a client has subscribed to is recovered as soon as it is acknowledged', { timeout: 30_000 }, async (t) => {
+test('what a client has subscribed to is recovered as soon as it is acknowledged', { timeout: 120_000 }, async (t) => {
   const r = await rig(t, `socketio: {${HEARTBEAT}}\n`); // subscribed to nothing by itself
   const socket = reader(t, r);
   await connected(socket);
@@ -282,7 +282,7 @@ test('what a client has subscribed to is recovered as soon as it is acknowledged
   assert.equal(r.history.delivered.length, 20, 'what was given up comes again');
 });
 
-test('a session is one socket\'s: who resumes it takes it over, once', { timeout: 30_000 }, async (t) => {
+test('a session is one socket\'s: who resumes it takes it over, once', { timeout: 120_000 }, async (t) => {
   const r = await rig(t);
   const first = reader(t, r);
   await connected(first);
@@ -300,7 +300,7 @@ test('a session is one socket\'s: who resumes it takes it over, once', { timeout
   t.diagnostic(r.history.assertExact('both'));
 });
 
-test('messages that no longer exist: not recovered, and told so', { timeout: 30_000 }, async (t) => {
+test('messages that no longer exist: not recovered, and told so', { timeout: 120_000 }, async (t) => {
   for (const mode of ['trailing', 'event']) {
     const r = await rig(t, config(`recovery: ${mode}, ${HEARTBEAT}`, 'streams: [{name: EVENTS, subjects: [events.>], max_bytes: 64KiB}]\n'));
     const socket = reader(t, r), expired = collect(socket, 'jetway:expired');
@@ -323,7 +323,7 @@ test('messages that no longer exist: not recovered, and told so', { timeout: 30_
   }
 });
 
-test('page reload: auth.offset and auth.serverOffset say what the page has', { timeout: 30_000 }, async (t) => {
+test('page reload: auth.offset and auth.serverOffset say what the page has', { timeout: 120_000 }, async (t) => {
   for (const mode of ['trailing', 'event']) {
     const r = await rig(t, config(`recovery: ${mode}, ${HEARTBEAT}`));
     const first = reader(t, r), cursors = collect(first, 'jetway:cursor');
@@ -355,7 +355,7 @@ test('page reload: auth.offset and auth.serverOffset say what the page has', { t
   }
 });
 
-test('recovery off: nothing is kept, nothing is added', { timeout: 30_000 }, async (t) => {
+test('recovery off: nothing is kept, nothing is added', { timeout: 120_000 }, async (t) => {
   const r = await rig(t, config(`recovery: "off", ${HEARTBEAT}`));
   const socket = reader(t, r);
   await connected(socket);

@@ -15,7 +15,7 @@ export const launch = () => chromium.launch({
 export async function open(browser, url, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, ...options });
   const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(30_000);
   page.errors = [];
   page.on('pageerror', (err) => page.errors.push(err.message));
   await page.goto(url);

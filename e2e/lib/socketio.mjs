@@ -43,7 +43,7 @@ export function collect(socket, event) {
 
 // An acknowledgement that has to be ok; it is returned.
 export async function ok(socket, ...args) {
-  const answer = await socket.timeout(10_000).emitWithAck(...args);
+  const answer = await socket.timeout(30_000).emitWithAck(...args);
   if (answer?.ok !== true) throw new Error(`${args[0]}: ${JSON.stringify(answer)}`);
   return answer;
 }

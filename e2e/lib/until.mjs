@@ -1,5 +1,5 @@
 // Waits for a condition, never for a time: polls until it holds, and past the deadline fails with what was seen last.
-export async function until(what, condition, { within = 20_000, every = 25 } = {}) {
+export async function until(what, condition, { within = 60_000, every = 25 } = {}) {
   const end = performance.now() + within;
   for (let last; ;) {
     try {
