@@ -6,7 +6,7 @@ import { Client } from './lib/client.mjs';
 import { History } from './lib/history.mjs';
 import { Jetway } from './lib/jetway.mjs';
 import { Proxy } from './lib/proxy.mjs';
-import { HEARTBEAT, TRANSPORTS, client, collect, connected, ok, subscribe, transport } from './lib/socketio.mjs';
+import { HEARTBEAT, PATIENT, TRANSPORTS, client, collect, connected, ok, subscribe, transport } from './lib/socketio.mjs';
 import { until } from './lib/until.mjs';
 
 const SUBJECT = 'events.r.x';
@@ -64,7 +64,7 @@ for (const mode of ['trailing', 'event']) {
         const writing = r.write(200);
         await until('some of them', () => r.history.acked.size > 50 + 200 * (kill - 1) + 20);
         await r.restart();
-        await until('it is back', () => socket.connects.length === kill + 1);
+        await until('it is back', () => socket.connects.length >= kill + 1);
         await writing;
       }
       await has(r, 650);
@@ -86,7 +86,7 @@ test('#4880: recovery of a half-open connection, before the server has noticed',
     assert.equal(r.proxy.change(), 1);
     assert.equal(r.proxy.believed > 0, true, 'the server knows already');
     await writing;
-    await until('it is back', () => socket.connects.length === change + 1);
+    await until('it is back', () => socket.connects.length >= change + 1);
     await has(r, change * 40);
   }
   assertRecovered(t, r, socket, 5);
@@ -103,7 +103,7 @@ test('#4880: recovery after a cut that nobody is told of', { timeout: 120_000 },
       await has(r, cut * 40 - 20);
       r.proxy.blackhole();
       await r.write(20);
-      await until(`${name}: the client notices`, () => socket.connects.length === cut + 1);
+      await until(`${name}: the client notices`, () => socket.connects.length >= cut + 1);
       await has(r, cut * 40);
     }
     assertRecovered(t, r, socket, 2);
@@ -111,7 +111,7 @@ test('#4880: recovery after a cut that nobody is told of', { timeout: 120_000 },
 });
 
 test('#5282: recovery of a client that was idle for longer than sessions are kept', { timeout: 120_000 }, async (t) => {
-  const TTL = 3000;
+  const TTL = 8000;
   const r = await rig(t, config(`session_ttl: ${TTL}ms, ${HEARTBEAT}`));
   const socket = reader(t, r);
   await connected(socket);
@@ -124,7 +124,7 @@ test('#5282: recovery of a client that was idle for longer than sessions are kep
   await writing;
   await has(r, 6);
   await r.restart();
-  await until('it is back', () => socket.connects.length === 3);
+  await until('it is back', () => socket.connects.length >= 3);
   await r.write(3);
   await has(r, 9);
   assertRecovered(t, r, socket, 2);
@@ -145,7 +145,7 @@ test('#4888, #5538: recovery of a client that has received no event yet', { time
       else r.proxy.change();
       await writing;
       await has(r, 20);
-      await until('it is back', () => socket.connects.length === 2);
+      await until('it is back', () => socket.connects.length >= 2);
       assertRecovered(t, r, socket, 1);
     }
   }
@@ -153,7 +153,7 @@ test('#4888, #5538: recovery of a client that has received no event yet', { time
 
 test('PR #5539: recovery with events in between that no stream stores', { timeout: 120_000 }, async (t) => {
   for (const mode of ['trailing', 'event']) {
-    const r = await rig(t, config(`recovery: ${mode}, ${HEARTBEAT}`));
+    const r = await rig(t, config(`recovery: ${mode}, ${PATIENT}`));
     const socket = reader(t, r);
     await connected(socket);
     await subscribe(socket, 'live.>');
@@ -167,7 +167,7 @@ test('PR #5539: recovery with events in between that no stream stores', { timeou
       assert.equal(live[0][0], 'a text that is no offset');
       r.proxy.change();
       await r.write(10);
-      await until('it is back', () => socket.connects.length === cut + 1);
+      await until('it is back', () => socket.connects.length >= cut + 1);
       await has(r, cut * 20);
       await subscribe(socket, 'live.>');
     }
@@ -181,7 +181,7 @@ test('#5491: authorisation comes before the replay', { timeout: 120_000 }, async
     ['may not read it any more', roles('events.other.>')],
     ['is not let in any more', 'auth: {anonymous: ""}\n'],
   ]) {
-    const r = await rig(t, config(HEARTBEAT, roles('events.r.>')));
+    const r = await rig(t, config(PATIENT, roles('events.r.>')));
     const socket = reader(t, r), all = [];
     await connected(socket);
     await r.write(5);
@@ -193,7 +193,7 @@ test('#5491: authorisation comes before the replay', { timeout: 120_000 }, async
     away.onAny((...args) => all.push(args));
     await r.write(5); // what it may not see
     await r.jetway.kill();
-    r.jetway.config = config(HEARTBEAT, after);
+    r.jetway.config = config(PATIENT, after);
     await r.jetway.start();
     away.connect();
     await until(`${name}: an answer`, () => away.connected || refused.some(([err]) => err.data));
@@ -212,9 +212,9 @@ test('#5491: authorisation comes before the replay', { timeout: 120_000 }, async
 });
 
 test('#5250: a signal when the session has expired', { timeout: 120_000 }, async (t) => {
-  const TTL = 1500;
+  const TTL = 4000;
   for (const mode of ['trailing', 'event']) {
-    const r = await rig(t, config(`recovery: ${mode}, session_ttl: ${TTL}ms, ${HEARTBEAT}`));
+    const r = await rig(t, config(`recovery: ${mode}, session_ttl: ${TTL}ms, ${PATIENT}`));
     const socket = reader(t, r), expired = collect(socket, 'jetway:expired');
     await connected(socket);
     await r.write(3);
@@ -223,7 +223,7 @@ test('#5250: a signal when the session has expired', { timeout: 120_000 }, async
     const since = Date.now();
     await until('the session has expired', () => Date.now() - since > 2 * TTL);
     await r.jetway.start();
-    await until('it is back', () => socket.connects.length === 2);
+    await until('it is back', () => socket.connects.length >= 2);
     await until('the signal', () => expired.length === 1);
     assert.deepEqual(socket.connects, [false, false], 'what is gone was recovered');
     await r.write(3);
@@ -238,8 +238,8 @@ test('#5250: a signal when the session has expired', { timeout: 120_000 }, async
 });
 
 test('#5250: a page that says what it has misses nothing when its session has expired', { timeout: 120_000 }, async (t) => {
-  const TTL = 1000;
-  const r = await rig(t, config(`session_ttl: ${TTL}ms, ${HEARTBEAT}`));
+  const TTL = 2000;
+  const r = await rig(t, config(`session_ttl: ${TTL}ms, ping_interval: 500ms, ping_timeout: 5s`));
   const socket = reader(t, r, { auth: { serverOffset: 0 } }), expired = collect(socket, 'jetway:expired');
   socket.on(SUBJECT, (_, offset) => { socket.auth.serverOffset = offset; }); // as in the official tutorial
   await connected(socket);
@@ -249,7 +249,7 @@ test('#5250: a page that says what it has misses nothing when its session has ex
   r.proxy.change();
   await r.write(10);
   const since = Date.now();
-  await until('the session has expired', () => Date.now() - since > 3 * TTL);
+  await until('the session has expired', () => Date.now() - since > 6 * TTL); // which begins when the server has noticed
   await r.restart();
   r.proxy.ports = [r.jetway.port];
   await has(r, 20);
@@ -259,7 +259,7 @@ test('#5250: a page that says what it has misses nothing when its session has ex
 });
 
 test('what a client has subscribed to is recovered as soon as it is acknowledged', { timeout: 120_000 }, async (t) => {
-  const r = await rig(t, `socketio: {${HEARTBEAT}}\n`); // subscribed to nothing by itself
+  const r = await rig(t, `socketio: {${PATIENT}}\n`); // subscribed to nothing by itself
   const socket = reader(t, r);
   await connected(socket);
   await subscribe(socket, 'events.r.>');
@@ -273,7 +273,7 @@ test('what a client has subscribed to is recovered as soon as it is acknowledged
   await ok(socket, 'jetway:off', 'events.r.>');
   await r.jetway.kill();
   await r.jetway.start();
-  await until('it is back', () => socket.connects.length === 3);
+  await until('it is back', () => socket.connects.length >= 3);
   const marks = collect(socket, 'events.mark');
   await r.write(5);
   await subscribe(socket, 'events.mark');
@@ -283,7 +283,7 @@ test('what a client has subscribed to is recovered as soon as it is acknowledged
 });
 
 test('a session is one socket\'s: who resumes it takes it over, once', { timeout: 120_000 }, async (t) => {
-  const r = await rig(t);
+  const r = await rig(t, config(PATIENT));
   const first = reader(t, r);
   await connected(first);
   await r.write(10);
@@ -302,7 +302,7 @@ test('a session is one socket\'s: who resumes it takes it over, once', { timeout
 
 test('messages that no longer exist: not recovered, and told so', { timeout: 120_000 }, async (t) => {
   for (const mode of ['trailing', 'event']) {
-    const r = await rig(t, config(`recovery: ${mode}, ${HEARTBEAT}`, 'streams: [{name: EVENTS, subjects: [events.>], max_bytes: 64KiB}]\n'));
+    const r = await rig(t, config(`recovery: ${mode}, ${PATIENT}`, 'streams: [{name: EVENTS, subjects: [events.>], max_bytes: 64KiB}]\n'));
     const socket = reader(t, r), expired = collect(socket, 'jetway:expired');
     await connected(socket);
     await r.write(3);
@@ -325,12 +325,14 @@ test('messages that no longer exist: not recovered, and told so', { timeout: 120
 
 test('page reload: auth.offset and auth.serverOffset say what the page has', { timeout: 120_000 }, async (t) => {
   for (const mode of ['trailing', 'event']) {
-    const r = await rig(t, config(`recovery: ${mode}, ${HEARTBEAT}`));
+    const r = await rig(t, config(`recovery: ${mode}, ${PATIENT}`));
     const first = reader(t, r), cursors = collect(first, 'jetway:cursor');
+    let latest;
+    first.onAny((event) => { latest = event; });
     await connected(first);
     await r.write(10);
     await has(r, 10);
-    if (mode === 'event') await until('the cursor', () => cursors.length > 0);
+    if (mode === 'event') await until('the cursor', () => latest === 'jetway:cursor'); // behind the tenth, as an event of its own
     const at = mode === 'trailing' ? first.extra[4][0] : cursors.at(-1)[0];
     first.disconnect();
     await r.write(5);
@@ -356,14 +358,14 @@ test('page reload: auth.offset and auth.serverOffset say what the page has', { t
 });
 
 test('recovery off: nothing is kept, nothing is added', { timeout: 120_000 }, async (t) => {
-  const r = await rig(t, config(`recovery: "off", ${HEARTBEAT}`));
+  const r = await rig(t, config(`recovery: "off", ${PATIENT}`));
   const socket = reader(t, r);
   await connected(socket);
   assert.equal(socket._pid, undefined);
   await r.write(5);
   await has(r, 5);
   r.proxy.change();
-  await until('it is back', () => socket.connects.length === 2);
+  await until('it is back', () => socket.connects.length >= 2);
   await r.write(5);
   await has(r, 10);
   t.diagnostic(r.history.assertExact('recovery off'));

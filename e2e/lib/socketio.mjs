@@ -8,6 +8,9 @@ export const TRANSPORTS = { websocket: ['websocket'], polling: ['polling'], upgr
 // Quick heartbeats and few messages in flight: what breaks is noticed soon.
 export const HEARTBEAT = 'ping_interval: 500ms, ping_timeout: 1s';
 
+// The same, and a machine that stalls for a second breaks nothing: for tests that know each connection.
+export const PATIENT = 'ping_interval: 500ms, ping_timeout: 10s';
+
 // An unconnected client with a manager of its own. `log` has what it saw, in the order in which it saw it.
 export function client(t, url, { namespace = '/', ...options } = {}) {
   const socket = io(new URL(namespace, url).href, { forceNew: true, transports: ['websocket'], reconnectionDelay: 20, reconnectionDelayMax: 200, autoConnect: false, ...options });
