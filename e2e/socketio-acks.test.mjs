@@ -5,19 +5,19 @@ import { test } from 'node:test';
 import { Client, readAll } from './lib/client.mjs';
 import { History } from './lib/history.mjs';
 import { Jetway } from './lib/jetway.mjs';
-import { HEARTBEAT, TRANSPORTS, client, collect, connect, connected, ok, subscribe } from './lib/socketio.mjs';
+import { HEARTBEAT, PATIENT, TRANSPORTS, client, collect, connect, connected, ok, subscribe } from './lib/socketio.mjs';
 import { until } from './lib/until.mjs';
 
-const CONFIG = `
-socketio: {${HEARTBEAT}}
-queues: {lease: 2s, max_tries: 3, backoff: [100ms]}
+const config = (heartbeat, lease) => `
+socketio: {${heartbeat}}
+queues: {lease: ${lease}, max_tries: 3, backoff: [100ms]}
 bridge:
   map:
     - {event: "log:{writer}", subject: "events.log.{writer}", key: 1}
 `;
 
-async function start(t) {
-  const jetway = await new Jetway({ config: CONFIG }).start();
+async function start(t, { heartbeat = HEARTBEAT, lease = '2s' } = {}) {
+  const jetway = await new Jetway({ config: config(heartbeat, lease) }).start();
   t.after(() => jetway.stop());
   return jetway;
 }
@@ -39,7 +39,7 @@ for (const [name, transports] of Object.entries(TRANSPORTS)) {
       });
     }
     for (const at of [0.2, 0.5, 0.8]) {
-      await until(`${at} of them acknowledged`, () => acked >= EVENTS * at);
+      await until(`${at} of them acknowledged`, () => acked >= EVENTS * at, { every: 1 });
       assert.ok(acked < EVENTS, 'the kill came too late to hit anything');
       await jetway.kill();
       await jetway.start();
@@ -98,7 +98,7 @@ test('events that ask for an acknowledgement are recovered: a durable subscripti
 });
 
 test('jobs: ack, ack({data}), nak with a delay, term, and none at all', { timeout: 120_000 }, async (t) => {
-  const jetway = await start(t);
+  const jetway = await start(t, { heartbeat: PATIENT, lease: '5s' }); // one lease ends, and no other
   const worker = await connect(t, jetway.url), boss = await connect(t, jetway.url);
   const tries = new Map(), whole = [];
   worker.on('jobs.resize', (job, info, ack) => {
