@@ -40,7 +40,7 @@ for (const [name, way] of Object.entries(ways)) {
       return client.publish('events.demo', v, v).then(() => { acked++; history.ack(v); });
     });
     for (const at of [EVENTS * 0.3, EVENTS * 0.65]) {
-      await until(`${at} acknowledged`, () => acked >= at);
+      await until(`${at} acknowledged`, () => acked >= at, { every: 1 });
       assert.ok(acked < EVENTS, 'the kill came too late to hit anything');
       await jetway.kill();
       await jetway.start();

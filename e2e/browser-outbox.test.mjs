@@ -47,7 +47,7 @@ test('the outbox goes out once after the return', { timeout: 120_000 }, async (t
 });
 
 test('a kill in the middle of the outbox stores nothing twice', { timeout: 120_000 }, async (t) => {
-  const copies = 300;
+  const copies = 1000; // as many as the form takes: the kill must not come too late
   const jetway = await new Jetway().start();
   t.after(() => jetway.stop());
   const page = await open(browser, jetway.url + '?record');
