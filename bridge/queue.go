@@ -105,7 +105,7 @@ func (q *queue) release(l *lease) {
 	done := q.releaseLocked(l.worker, l)
 	q.mu.Unlock()
 	q.queues.forget(l)
-	l.worker.client.holds(-l.held.Event.size())
+	l.worker.client.freeRoom(l.held.Event.size())
 	l.disinherit()
 	if done {
 		l.worker.client.dismiss(l.worker)
@@ -184,14 +184,18 @@ func cancelAll(cancels []func()) {
 // What is left goes back soon, as another gateway may have a worker for it, and
 // at once if there is no worker here.
 func (q *queue) giveLocked() (back []*Job) {
-	for len(q.arrived) > 0 && !q.stopped {
-		w := q.nextLocked()
+	for len(q.arrived) > 0 && len(q.open) > 0 && !q.stopped {
+		j, now := q.arrived[0], time.Now()
+		if !now.Before(j.Until) { // its hold is over: the broker gives it out again
+			q.arrived = q.arrived[1:]
+			continue
+		}
+		w := q.nextLocked(j.Event.size())
 		if w == nil {
 			break
 		}
-		j := q.arrived[0]
 		q.arrived = q.arrived[1:]
-		q.leaseLocked(w, j)
+		q.leaseLocked(w, j, now)
 	}
 	switch {
 	case len(q.arrived) == 0:
@@ -208,11 +212,12 @@ func (q *queue) giveLocked() (back []*Job) {
 	return back
 }
 
-// nextLocked returns the worker whose turn it is among those with room.
-func (q *queue) nextLocked() *worker {
+// nextLocked returns the worker whose turn it is among those with room, which
+// it takes.
+func (q *queue) nextLocked(bytes int) *worker {
 	for range q.open {
 		q.turn %= len(q.open)
-		if w := q.open[q.turn]; w.client.jobRoom() {
+		if w := q.open[q.turn]; w.client.takeRoom(bytes) {
 			return w
 		}
 		q.turn++
@@ -220,13 +225,10 @@ func (q *queue) nextLocked() *worker {
 	return nil
 }
 
-// leaseLocked gives a job to the worker whose turn it is.
-func (q *queue) leaseLocked(w *worker, j *Job) {
-	now := time.Now()
+// leaseLocked gives a job to the worker whose turn it is, and whose client has
+// taken room for it.
+func (q *queue) leaseLocked(w *worker, j *Job, now time.Time) {
 	l := newLease(q, w, j, q.tryLocked(j), now)
-	if !now.Before(l.until) {
-		return // its hold is over: the broker gives it out again
-	}
 	w.leases[l] = struct{}{}
 	q.free--
 	if w.credit() > 0 {
@@ -235,7 +237,6 @@ func (q *queue) leaseLocked(w *worker, j *Job) {
 		q.open = slices.Delete(q.open, q.turn, q.turn+1)
 	}
 	q.queues.keep(l)
-	w.client.holds(j.Event.size())
 	l.begin()
 	q.queues.bridge.stats.JobsGiven.Add(1)
 	w.client.Reply(func(out *Output) {

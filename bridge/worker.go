@@ -182,17 +182,32 @@ const maxJobBytes = 16 << 20
 func (c *Client) jobRoom() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.jobRoomLocked()
+}
+
+func (c *Client) jobRoomLocked() bool {
 	full := c.replySize() > replyBytes || c.jobBytes > maxJobBytes
 	c.clogged = c.clogged || full
 	return !full && !c.closed && !c.finished
 }
 
-// holds counts the bytes of a job that the client is given, or, negative, that
-// it is rid of.
-func (c *Client) holds(bytes int) {
+// takeRoom takes room for the bytes of a job, if there is any. It looks and takes
+// at once, as two queues may each have a job for the client at the same time.
+func (c *Client) takeRoom(bytes int) bool {
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.jobRoomLocked() {
+		return false
+	}
 	c.jobBytes += bytes
-	unclogged := bytes < 0 && c.clogged && c.jobBytes <= maxJobBytes
+	return true
+}
+
+// freeRoom is the end of takeRoom: the client is rid of the job.
+func (c *Client) freeRoom(bytes int) {
+	c.mu.Lock()
+	c.jobBytes -= bytes
+	unclogged := c.clogged && c.jobBytes <= maxJobBytes
 	if unclogged {
 		c.clogged = false
 	}
