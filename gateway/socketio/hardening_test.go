@@ -265,7 +265,8 @@ func TestAnswersNotTaken(t *testing.T) {
 	serve(t, server, engineio.Options{}, func(t *testing.T, s *site) {
 		sid := strings.Split(s.poll("GET", "", ""), `"`)[3]
 		s.poll("POST", sid, "40")
-		go func() { // it is not answered in time
+		synctest.Wait() // it has joined: before that, it may send no events
+		go func() {     // it is not answered in time
 			res, err := s.http.Post("http://jetway.test/?EIO=4&transport=polling&sid="+sid, "text/plain", strings.NewReader(strings.Repeat(`421["e"]`+"\x1e", 1000)+"42[0]"))
 			if err == nil {
 				res.Body.Close()

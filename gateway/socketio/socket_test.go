@@ -96,6 +96,7 @@ func TestEmitRefuses(t *testing.T) {
 			{"e", strings.Repeat("x", 2<<20), nil}, // larger than all that may wait, alone
 		}
 		for _, tt := range tests {
+			synctest.Wait() // what was emitted before has left, so that nothing waits
 			if err := so.Emit(tt.event, tt.arg); !errors.Is(err, tt.want) {
 				t.Errorf("%s %.50v: %v, want %v", tt.event, tt.arg, err, tt.want)
 			}
