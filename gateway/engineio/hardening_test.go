@@ -482,6 +482,7 @@ func TestDoesNotLeave(t *testing.T) {
 		if f, err := readFrame(br); err != nil || f.op != text {
 			t.Fatalf("%v, %v", f, err)
 		}
+		synctest.Wait() // the first frame leaves before the handler is told
 		session := s.rec.last()
 		begin := time.Now()
 		session.Close()
