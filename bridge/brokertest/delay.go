@@ -65,13 +65,13 @@ func testDelayOrder(r *rig) {
 	r.openQueue("jobs.a", "jobs.b")
 	now := time.Now()
 	at := map[string]time.Time{}
-	for i, after := range []time.Duration{6, 3, 0} {
+	for i, after := range []time.Duration{10, 5, 0} {
 		data := fmt.Sprint(int(after))
 		at[data] = now.Add(after * time.Second)
 		r.delay(r.delayed("jobs.a", data, fmt.Sprint("n", i), at[data]))
 	}
 	r.delay(r.delayed("jobs.b", "b", "n9", now))
-	for _, want := range []string{"0", "3", "6"} {
+	for _, want := range []string{"0", "5", "10"} {
 		t := r.one("jobs.a")
 		equal(r, "the job", string(t.Event.Data), want)
 		if t.at.Before(at[want]) {
