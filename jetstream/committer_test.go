@@ -228,7 +228,7 @@ func TestTTL(t *testing.T) {
 // A full store is a clean error, and the broker says why.
 func TestFullStore(t *testing.T) {
 	both(t, func(t *testing.T, o jetstream.Options) {
-		o.Embedded.MaxStore, o.Timeout = 2<<20, time.Second
+		o.Embedded.MaxStore, o.Timeout = 2<<20, 5*time.Second
 		b := open(t, o)
 		var list []*bridge.Publication
 		for range 100 {

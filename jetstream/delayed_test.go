@@ -52,8 +52,9 @@ func TestDelayedRestart(t *testing.T) {
 		queues()(&o)
 		b := open(t, o)
 		openQueue(t, b, "jobs.a")
-		at := time.Now().Add(3 * time.Second)
-		for i, p := range []*bridge.Publication{later(b, "jobs.a", "soon", 0), later(b, "jobs.a", "late", time.Until(at)), later(b, "jobs.a", "never", time.Hour)} {
+		at := time.Now().Add(5 * time.Second)
+		// The one that is due at once is the last: then it gets a sequence of its own.
+		for i, p := range []*bridge.Publication{later(b, "jobs.a", "late", time.Until(at)), later(b, "jobs.a", "never", time.Hour), later(b, "jobs.a", "soon", 0)} {
 			p.Head = []bridge.Field{{Name: "Jetway-User", Value: p.Name}}
 			r := publish(t, b, p)
 			if r.err != nil || r.Stream.Name != "JOBS_DELAYED" || r.Seq != uint64(i+1) {

@@ -71,7 +71,7 @@ func TestDurableLimit(t *testing.T) {
 // A durable that is only moved outlives its threshold many times over; one
 // that is not is deleted.
 func TestDurableUse(t *testing.T) {
-	b := open(t, options(t, func(o *jetstream.Options) { o.DurableInactive = 500 * time.Millisecond }))
+	b := open(t, options(t, func(o *jetstream.Options) { o.DurableInactive = 3 * time.Second }))
 	used, idle := bridge.Durable{User: "u", Name: "used", Filter: "events.>"}, bridge.Durable{User: "u", Name: "idle", Filter: "events.>"}
 	for _, d := range []bridge.Durable{used, idle} {
 		if _, _, err := b.OpenDurable(t.Context(), 0, d, 0); err != nil {
@@ -79,7 +79,7 @@ func TestDurableUse(t *testing.T) {
 		}
 	}
 	names := func() map[string]bool {
-		m, err := b.Conn().Request("$JS.API.CONSUMER.LIST.EVENTS", nil, 5*time.Second)
+		m, err := b.Conn().Request("$JS.API.CONSUMER.LIST.EVENTS", nil, deadline)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -99,15 +99,15 @@ func TestDurableUse(t *testing.T) {
 	}
 	start, seen := time.Now(), uint64(0)
 	var next time.Time
-	eventually(t, "the idle one is deleted, and the used one is four thresholds old", func() bool {
+	eventually(t, "the idle one is deleted, and the used one is three thresholds old", func() bool {
 		if now := time.Now(); now.After(next) {
 			seen++
 			if err := b.MoveDurable(t.Context(), 0, used, seen); err != nil {
 				t.Fatalf("after %v: %v", time.Since(start), err)
 			}
-			next = now.Add(100 * time.Millisecond)
+			next = now.Add(300 * time.Millisecond)
 		}
-		return !names()["idle"] && time.Since(start) > 2*time.Second
+		return !names()["idle"] && time.Since(start) > 10*time.Second
 	})
 	if !names()["used"] {
 		t.Error("the used durable is gone")

@@ -12,7 +12,7 @@ import (
 // TestNoGatewayMasked: with somebody who listens to everything NATS does not
 // say that nobody answers; the receipt that does not come tells.
 func TestNoGatewayMasked(t *testing.T) {
-	b := open(t, options(t, func(o *jetstream.Options) { o.Timeout = 300 * time.Millisecond }))
+	b := open(t, options(t, func(o *jetstream.Options) { o.Timeout = 2 * time.Second }))
 	stop, err := b.Listen(">", func(*bridge.Event) {})
 	if err != nil {
 		t.Fatal(err)

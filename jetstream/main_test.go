@@ -18,13 +18,15 @@ func TestMain(m *testing.M) { leaktest.Main(m) }
 var events = jetstream.StreamConfig{Name: "EVENTS", Subjects: []string{"events.>"}, Dedupe: time.Minute}
 
 // deadline is how long a test waits for what does not come.
-const deadline = 15 * time.Second
+const deadline = time.Minute
 
-// options are those of a small embedded broker.
+// options are those of a small embedded broker, which waits for NATS longer than
+// a busy machine takes.
 func options(tb testing.TB, edit ...func(*jetstream.Options)) jetstream.Options {
 	o := jetstream.Options{
 		Embedded: jetstream.EmbeddedOptions{StoreDir: tb.TempDir(), MaxStore: 1 << 30},
 		Streams:  []jetstream.StreamConfig{events},
+		Timeout:  deadline / 2,
 	}
 	for _, e := range edit {
 		e(&o)
@@ -47,7 +49,7 @@ func open(tb testing.TB, o jetstream.Options) *jetstream.Broker {
 
 func shut(tb testing.TB, b *jetstream.Broker) {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
 	if err := b.Close(ctx); err != nil {
 		tb.Error(err)
@@ -57,9 +59,9 @@ func shut(tb testing.TB, b *jetstream.Broker) {
 // eventually polls until ok, or fails.
 func eventually(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()
-	deadline := time.Now().Add(15 * time.Second)
+	end := time.Now().Add(deadline)
 	for !ok() {
-		if time.Now().After(deadline) {
+		if time.Now().After(end) {
 			tb.Fatalf("not in time: %s", what)
 		}
 		runtime.Gosched()
@@ -80,7 +82,7 @@ func publish(tb testing.TB, b *jetstream.Broker, p *bridge.Publication) result {
 	select {
 	case r := <-c:
 		return r
-	case <-time.After(20 * time.Second):
+	case <-time.After(deadline):
 		tb.Fatal("a publish was never answered")
 		panic("unreachable")
 	}

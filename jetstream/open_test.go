@@ -121,18 +121,24 @@ func TestStreamUpdate(t *testing.T) {
 	}
 }
 
-// external runs a NATS server on a port of its own.
+// external runs a NATS server on a port of its own. One that comes back may find
+// its port taken for a moment, by a connection of somebody else, and tries again.
 func external(t *testing.T, dir string, port int) *server.Server {
 	t.Helper()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true})
-	if err != nil {
-		t.Fatal(err)
+	for end := time.Now().Add(deadline); time.Now().Before(end); {
+		s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Start()
+		if s.ReadyForConnections(10 * time.Second) {
+			return s
+		}
+		s.Shutdown()
+		s.WaitForShutdown()
 	}
-	s.Start()
-	if !s.ReadyForConnections(10 * time.Second) {
-		t.Fatal("the server is not ready")
-	}
-	return s
+	t.Fatal("the server is not ready")
+	panic("unreachable")
 }
 
 // A server that goes away and comes back: nothing is delivered twice or left
@@ -141,7 +147,7 @@ func TestServerRestart(t *testing.T) {
 	dir := t.TempDir()
 	srv := external(t, dir, server.RANDOM_PORT)
 	o := options(t)
-	o.URL = srv.ClientURL()
+	o.URL, o.Timeout = srv.ClientURL(), 5*time.Second // what a server that starts does not answer is asked again
 	port := srv.Addr().(*net.TCPAddr).Port
 	b := open(t, o)
 	f := follow(t, b, 1)
@@ -193,7 +199,7 @@ func TestListenAndSignals(t *testing.T) {
 			if s != want {
 				t.Errorf("got %q, want %q", s, want)
 			}
-		case <-time.After(5 * time.Second):
+		case <-time.After(deadline):
 			t.Errorf("no %q", want)
 		}
 	}

@@ -88,13 +88,13 @@ func TestDocumentedPermissions(t *testing.T) {
 	}
 	srv.SetLoggerV2(lg, false, false, false)
 	srv.Start()
-	defer func() { srv.Shutdown(); srv.WaitForShutdown() }()
+	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() }) // after the broker
 	if !srv.ReadyForConnections(deadline) {
 		t.Fatal("the server is not ready")
 	}
 	o := options(t, queues(lease(time.Second)), sessions(time.Hour))
 	o.URL = strings.Replace(srv.ClientURL(), "nats://", "nats://jetway:pw@", 1)
-	o.Timeout = 2 * time.Second
+	o.Timeout = 10 * time.Second
 	o.Streams = append(o.Streams, jetstream.StreamConfig{Name: "JOB_EVENTS", Subjects: []string{"jobs.events.>"}}, jetstream.StreamConfig{Name: "DEAD", Subjects: []string{"dead.jobs.*"}, DiscardNew: true})
 	b := open(t, o)
 	openQueue(t, b, "jobs.resize")
@@ -150,13 +150,16 @@ func askDecider(t *testing.T, srv *server.Server, b *jetstream.Broker) {
 		t.Fatal(err)
 	}
 	defer stop()
-	if got := <-answers; got != "yes to ann" {
+	if got := within(t, answers); got != "yes to ann" {
 		t.Errorf("the service answered %q", got)
+	}
+	if err := b.Conn().FlushTimeout(deadline); err != nil { // the signals are subscribed to before the other connection sends one
+		t.Fatal(err)
 	}
 	if err := nc.Publish("jetway.ctl.revoke", []byte("ann")); err != nil {
 		t.Fatal(err)
 	}
-	if got := <-answers; got != "revoke ann" {
+	if got := within(t, answers); got != "revoke ann" {
 		t.Errorf("signalled %q", got)
 	}
 }

@@ -312,7 +312,7 @@ func TestQueueConsumer(t *testing.T) {
 // A consumer that is deleted ends its pulls, also those that come later, and
 // settlements of its jobs are not confirmed.
 func TestConsumerDeleted(t *testing.T) {
-	b := open(t, options(t, queues(lease(time.Second))))
+	b := open(t, options(t, queues()))
 	hasCode(t, "a queue that was never opened", within(t, startPull(b, "jobs.a", 1)).err, bridge.CodeNotFound)
 	openQueue(t, b, "jobs.a")
 	publish(t, b, job(b, "jobs.a", "x"))
@@ -392,7 +392,7 @@ func TestQueueServerRestart(t *testing.T) {
 	srv := external(t, dir, server.RANDOM_PORT)
 	port := srv.Addr().(*net.TCPAddr).Port
 	o := options(t, queues())
-	o.URL = srv.ClientURL()
+	o.URL, o.Timeout = srv.ClientURL(), 5*time.Second // what a server that starts does not answer is asked again
 	b := open(t, o)
 	openQueue(t, b, "jobs.a")
 	publish(t, b, job(b, "jobs.a", "1"))
@@ -412,7 +412,7 @@ func TestQueueServerRestart(t *testing.T) {
 	hasCode(t, "a pull", within(t, startPull(b, "jobs.a", 1)).err, bridge.CodeUnavailable)
 	hasCode(t, "a settlement", settle(t, b, j, bridge.Settlement{}), bridge.CodeUnavailable)
 	srv = external(t, dir, port)
-	defer func() { srv.Shutdown(); srv.WaitForShutdown() }()
+	defer func() { shut(t, b); srv.Shutdown(); srv.WaitForShutdown() }()
 	eventually(t, "ready again", func() bool { return b.Ready() == nil })
 	eventually(t, "settled", func() bool { return settle(t, b, j, bridge.Settlement{}) == nil })
 	if got := take(t, b, "jobs.a"); string(got.Event.Data) != "2" {

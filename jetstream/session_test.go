@@ -232,7 +232,7 @@ func TestSessionsOfLeader(t *testing.T) {
 // TestSessionSaveMasked: with somebody who listens to everything NATS does not
 // say that nobody stores a record; the broker finds out by looking.
 func TestSessionSaveMasked(t *testing.T) {
-	b := open(t, options(t, sessions(0), func(o *jetstream.Options) { o.Timeout = 200 * time.Millisecond }))
+	b := open(t, options(t, sessions(0), func(o *jetstream.Options) { o.Timeout = 2 * time.Second }))
 	stop, err := b.Listen(">", func(*bridge.Event) {})
 	if err != nil {
 		t.Fatal(err)

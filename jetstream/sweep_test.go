@@ -236,7 +236,7 @@ func TestSweepImpossible(t *testing.T) {
 			}
 			var log lines
 			o := options(t)
-			o.URL, o.Timeout = strings.Replace(srv.ClientURL(), "nats://", "nats://jetway:pw@", 1), 500*time.Millisecond
+			o.URL, o.Timeout = strings.Replace(srv.ClientURL(), "nats://", "nats://jetway:pw@", 1), 2*time.Second
 			o.Logger = slog.New(slog.NewTextHandler(&log, nil))
 			b := open(t, o)
 			fill(t, b, 1000, "events.a")

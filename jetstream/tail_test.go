@@ -3,7 +3,6 @@ package jetstream_test
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -14,7 +13,7 @@ import (
 // api sends a request to JetStream, as the nats command would.
 func api(tb testing.TB, nc *nats.Conn, subject, body string) {
 	tb.Helper()
-	m, err := nc.Request("$JS.API."+subject, []byte(body), 5*time.Second)
+	m, err := nc.Request("$JS.API."+subject, []byte(body), deadline)
 	if err != nil {
 		tb.Fatal(err)
 	}
