@@ -49,13 +49,17 @@ func (c *stock) send(text string) {
 	}
 }
 
-// want reads the next message, which begins so.
+// want reads the next message, which begins so; pings are answered.
 func (c *stock) want(prefix string) string {
 	c.t.Helper()
-	if err := c.ws.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := c.ws.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		c.t.Fatal(err)
 	}
 	_, text, err := c.ws.ReadMessage()
+	for err == nil && string(text) == "2" {
+		c.send("3")
+		_, text, err = c.ws.ReadMessage()
+	}
 	if err != nil || !strings.HasPrefix(string(text), prefix) {
 		c.t.Fatalf("got %q (%v), want %s…", text, err, prefix)
 	}

@@ -203,7 +203,7 @@ func TestWriteToSlowClient(t *testing.T) {
 // only the next one, without any, is.
 func TestWriteProgressOverTCP(t *testing.T) {
 	stats := new(websock.Stats)
-	s, conns := server(t, websock.Options{WriteTimeout: 50 * time.Millisecond, Stats: stats}, (*httptest.Server).Start)
+	s, conns := server(t, websock.Options{WriteTimeout: 500 * time.Millisecond, Stats: stats}, (*httptest.Server).Start)
 	ws, c := dial(t, s, conns)
 	out := output(func(o *bridge.Output) { websock.AppendText(o, make([]byte, 16<<20)) })
 	err := c.Write(out) // nobody reads: the kernel's buffers fill up
