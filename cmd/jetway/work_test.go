@@ -158,7 +158,9 @@ func TestWorkFinishes(t *testing.T) {
 	var said []string
 	g := newFakeGateway(t, func(p *fakePeer) {
 		p.answer(func(f *native.Frame) []string {
-			said = append(said, frameText(f))
+			if f.Verb != native.VerbWip { // from a machine that takes long
+				said = append(said, frameText(f))
+			}
 			switch f.Verb {
 			case native.VerbWork:
 				return []string{`{"ok":%s,"sid":"w1"}`, jobFrame("1")}
@@ -237,7 +239,9 @@ func TestWorkLostLease(t *testing.T) {
 		}
 		p.send(`{"lost":"1","why":"the queue was purged"}`)
 		p.answer(func(f *native.Frame) []string {
-			said = append(said, frameText(f))
+			if f.Verb != native.VerbWip { // from a machine that takes long
+				said = append(said, frameText(f))
+			}
 			return []string{`{"ok":%s}`}
 		})
 	})
