@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 func TestSmoke(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "result.json")
 	programs := []string{"jetway", "jetway-disk", "jetway-sio", "jetway-always", "centrifuge", "nats", "bare", "bare-always", "coalesce", "write"}
-	o, err := parse([]string{"-smoke", "-scenario", strings.Join(scenarioKeys(true), ","), "-peers", strings.Join(programs, ","),
+	o, err := parse([]string{"-smoke", "-window", "250ms", "-scenario", strings.Join(scenarioKeys(true), ","), "-peers", strings.Join(programs, ","),
 		"-json", file, "-out", filepath.Join(t.TempDir(), "report.md"), "-plots", filepath.Join(t.TempDir(), "plots"), "-dir", t.TempDir()})
 	if err != nil {
 		t.Fatal(err)

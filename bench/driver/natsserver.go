@@ -43,7 +43,7 @@ func startNATS(sync string, webSocket bool) func(*server.Server, Binaries, Use) 
 		if err := s.Run(b.path("nats-server"), "--config", file); err != nil {
 			return err
 		}
-		return s.Await(10*time.Second, func() error { return createStream("nats://" + tcp) })
+		return s.Await(30*time.Second, func() error { return createStream("nats://" + tcp) })
 	}
 }
 

@@ -188,7 +188,7 @@ func startRedis(s *server.Server) (addr string, err error) {
 	if err := s.Run("redis-server", "--bind", host, "--port", port, "--dir", s.Dir, "--appendonly", "yes", "--appendfsync", "everysec", "--save", ""); err != nil {
 		return "", err
 	}
-	return addr, s.Await(10*time.Second, func() error { return server.ListensOn(addr) })
+	return addr, s.Await(30*time.Second, func() error { return server.ListensOn(addr) })
 }
 
 func startNode(s *server.Server, b Binaries, _ Use) error { return runNode(s, b, s.Addr) }

@@ -59,7 +59,7 @@ func TestServer(t *testing.T) {
 	if _, err := s.CPU(); err != nil {
 		t.Error(err)
 	}
-	err = s.Await(time.Millisecond, func() error { return errors.New("never") })
+	err = s.Await(100*time.Millisecond, func() error { return errors.New("never") })
 	if err == nil || !strings.Contains(err.Error(), "never") || !strings.Contains(err.Error(), "here I am") {
 		t.Errorf("got %v", err)
 	}
