@@ -79,13 +79,14 @@ type historyReader struct {
 	gone atomic.Bool // the subscription has ended
 
 	// Guarded by sub.client.mu.
-	items   []item
-	bytes   int
-	passed  uint64      // everything up to here is in items or does not match
-	stalled bool        // items were full; resume it when they are taken
-	done    bool        // the ring has the rest
-	took    bool        // items were taken since the timer was set
-	timer   *time.Timer // reclaims items; nil before there were any to keep
+	items     []item
+	bytes     int
+	passed    uint64      // everything up to here is in items or does not match
+	stalled   bool        // items were full; resume it when they are taken
+	done      bool        // the ring has the rest
+	reclaimed bool        // the next one is an event that was in items already
+	took      bool        // items were taken since the timer was set
+	timer     *time.Timer // reclaims items; nil before there were any to keep
 }
 
 // readerFilter is one of a reader's filters, where the scan looks for them.
@@ -118,19 +119,11 @@ type item struct {
 	lost  Range
 }
 
-// before is the last sequence that comes before it.
-func (it item) before() uint64 {
-	if it.event != nil {
-		return it.event.Seq - 1
-	}
-	return it.lost.After
-}
-
 // ready reports whether the writer has something to do for the reader. Without
-// credit, that is to tell of a hole, or to move on.
+// credit, that is to tell of a hole, or to move on, but not to read an event anew.
 func (r *historyReader) ready(starved bool) bool {
 	if len(r.items) == 0 {
-		return r.done || r.stalled && !starved
+		return r.done || r.stalled && !(starved && r.reclaimed)
 	}
 	return !starved || r.items[0].event == nil
 }
@@ -192,11 +185,15 @@ func (r *historyReader) reclaim() {
 		r.took = false
 		r.timer.Reset(readerKept)
 	default:
-		c.bridge.stats.Reclaimed.Add(uint64(len(r.items)))
-		r.passed = r.items[0].before()
+		i := slices.IndexFunc(r.items, func(it item) bool { return it.event != nil })
+		if i < 0 {
+			return // holes weigh nothing, and are told without credit
+		}
+		c.bridge.stats.Reclaimed.Add(uint64(len(r.items) - i))
+		r.passed = r.items[i].event.Seq - 1
 		r.next = r.passed + 1
-		r.items, r.bytes = nil, 0
-		r.stalled, r.done = true, false
+		r.items, r.bytes = slices.Clone(r.items[:i]), 0
+		r.stalled, r.done, r.reclaimed = true, false, true
 	}
 }
 
@@ -231,7 +228,7 @@ func (r *historyReader) settle(passed uint64, stalled, done bool) {
 	c := r.sub.client
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r.passed, r.stalled, r.done = passed, stalled, done
+	r.passed, r.stalled, r.done, r.reclaimed = passed, stalled, done, false
 	if (stalled || done) && len(r.items) > 0 {
 		r.took = false
 		r.keepLocked()

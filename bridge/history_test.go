@@ -1,12 +1,14 @@
 package bridge_test
 
 import (
+	"context"
 	"math/rand/v2"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/jetway-io/jetway/bridge"
+	"github.com/jetway-io/jetway/bridge/memory"
 )
 
 // What a history has read for a client that takes nothing, as it is asleep or
@@ -85,6 +87,54 @@ func TestReclaimAgainAndAgain(t *testing.T) {
 		inOrder(t, r.waitEvents(t, sub.SID, n), 1, n)
 		if g.Stats().Reclaimed.Load() == 0 {
 			t.Errorf("seed %d: nothing was reclaimed", seed)
+		}
+	})
+}
+
+// slowReads is a broker of which all reads but the first take a second.
+type slowReads struct{ *memory.Broker }
+
+func (b slowReads) Read(ctx context.Context, r bridge.ReadRequest) (bridge.Batch, error) {
+	if r.From > 1 {
+		time.Sleep(time.Second)
+	}
+	return b.Broker.Read(ctx, r)
+}
+
+// What is missing is told without credit, and so is the end: a hole is not let
+// go.
+func TestReclaimKeepsHoles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broker, err := memory.New(memory.Options{Streams: []memory.Stream{{Name: "EVENTS", Subjects: []string{"events.>"}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { broker.Close() })
+		b := bridge.New(slowReads{broker}, bridge.Options{RingMessages: 16})
+		if err := b.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := b.Stop(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+		g := &rig{b, broker}
+		p, _ := g.connect(t)
+		publishN(t, p, "events.n", 1, 200)
+		publishN(t, p, "events.other", 201, 3001)
+		c, r := g.connect(t)
+		r.blockAfter(1) // the answer
+		sub := subscribe(t, c, bridge.SubscribeRequest{Filter: "events.n", From: "first", Max: 200, Until: "now"})
+		time.Sleep(time.Second / 2)
+		broker.Trim(0, 2500)
+		time.Sleep(time.Minute) // asleep
+		r.block(false)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		all := r.wait(t, "anything", func([]frame) bool { return true })
+		if n, gaps, ends := len(kinds(all, sub.SID, "event")), len(kinds(all, sub.SID, "gap")), len(kinds(all, sub.SID, "end")); n != 200 || gaps != 1 || ends != 1 {
+			t.Errorf("%d events, %d gaps, %d ends", n, gaps, ends)
 		}
 	})
 }
