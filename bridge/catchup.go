@@ -174,7 +174,7 @@ func (c *Client) finish(w *writer, sub *Subscription, why string) {
 // takeHistory writes what a history has brought.
 func (c *Client) takeHistory(w *writer, sub *Subscription, r *historyReader, credit int) bool {
 	h := c.bridge.histories[r.slot]
-	w.items = h.take(r, w.items[:0], credit)
+	w.items = r.take(w.items[:0], credit)
 	i := sub.at(r.slot)
 	m := &sub.marks[i]
 	for _, it := range w.items {
